@@ -1,0 +1,12 @@
+//! What every room may use: errors, identifiers, the clock, safe text. Imports nothing of ours.
+
+pub mod actor;
+pub mod clock;
+pub mod error;
+pub mod ids;
+pub mod text;
+
+pub use actor::{Actor, ActorKind, Door, Role};
+pub use clock::{Clock, SharedClock, SystemClock};
+pub use error::{Code, Error, Result};
+pub use text::SafeText;

@@ -1,0 +1,158 @@
+//! The one event type and its channel: how every door learns at once what any actor does.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::base::ids::{ApprovalId, CallId, ParticipantId};
+use crate::base::{Actor, Error};
+
+/// Something that happened. Closed on purpose: a door that forgets a kind does not compile.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A call started, went on or ended.
+    Call(CallEvent),
+    /// An approval came to be, or changed its state.
+    Approval(ApprovalEvent),
+    /// A participant came, moved its focus, or left. Read the participants again: this is a signal, not the state.
+    Participants { participant: ParticipantId },
+    /// A participant points at an object, or asks about one.
+    Message(Message),
+    /// The store can, or can no longer, be written.
+    Store { writable: bool, reason: Option<String> },
+    /// Something the operator should read: configuration reloaded, a theme file refused.
+    Notice { level: Level, text: String },
+    /// The reader was too slow and missed `missed` events: read the state again.
+    Resync { missed: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CallEvent {
+    pub call: CallId,
+    pub actor: Actor,
+    pub operation: String,
+    /// The target in one line: `eu-1/shop/deployment/api`.
+    pub target: String,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    pub phase: CallPhase,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum CallPhase {
+    Started,
+    /// How far it is: `done` of `total`, and what it does now.
+    Progress {
+        done: u64,
+        total: Option<u64>,
+        note: String,
+    },
+    /// It waits for a decision.
+    Held {
+        approval: ApprovalId,
+    },
+    Denied {
+        error: Error,
+    },
+    Succeeded {
+        milliseconds: u64,
+    },
+    Failed {
+        milliseconds: u64,
+        error: Error,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ApprovalEvent {
+    pub approval: ApprovalId,
+    pub state: ApprovalState,
+}
+
+/// `pending → approved | denied | expired → consumed`. `Void`: the target, the schema or the policy changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    Pending,
+    Approved,
+    Denied,
+    Expired,
+    Void,
+    Consumed,
+}
+
+/// Words from one participant to the others, tied to an object.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Message {
+    pub from: Actor,
+    pub kind: MessageKind,
+    pub text: String,
+    /// What it is about: a row's key, a field, a log line, as `session` defines them.
+    pub about: Option<Value>,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// Look at this.
+    Point,
+    /// A question to whoever answers.
+    Ask,
+    /// A remark.
+    Note,
+}
+
+/// The channel. Cloning shares it; publishing never waits.
+#[derive(Clone)]
+pub struct Bus {
+    sender: broadcast::Sender<Arc<Event>>,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self { sender: broadcast::channel(4096).0 }
+    }
+}
+
+impl Bus {
+    pub fn publish(&self, event: Event) {
+        // No reader is not an error: a headless start has none yet.
+        let _ = self.sender.send(Arc::new(event));
+    }
+
+    pub fn subscribe(&self) -> Events {
+        Events { receiver: self.sender.subscribe() }
+    }
+}
+
+/// One reader's end of the bus.
+pub struct Events {
+    receiver: broadcast::Receiver<Arc<Event>>,
+}
+
+impl Events {
+    /// The next event, or `None` once the bus is gone. A reader that fell behind gets
+    /// [`Event::Resync`] in place of what it missed. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        match self.receiver.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Arc::new(Event::Resync { missed })),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How a door uses the gate: call, preview, watch, events. The same for a gate in this process and
+//! for one that runs elsewhere.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::preview::{Preview, TargetVersion};
+use super::spec::{Held, OperationInfo};
+use crate::base::ids::CallId;
+use crate::base::{Actor, Result};
+use crate::bus::Events;
+use crate::rows::{Line, TableDelta, TableFeed};
+
+/// One call to make.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Request {
+    pub operation: String,
+    #[serde(default)]
+    pub arguments: Value,
+    /// Why the caller wants it, shown to the person who decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The version of the target that the caller has seen: the call conflicts if it is another now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<TargetVersion>,
+    /// W3C `traceparent` of the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
+}
+
+impl Request {
+    pub fn new(operation: impl Into<String>, arguments: Value) -> Self {
+        Self { operation: operation.into(), arguments, ..Self::default() }
+    }
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Done {
+        call: CallId,
+        output: Value,
+    },
+    /// A person must decide first: `approval_wait` gives the result.
+    Held(Held),
+}
+
+/// One piece of a watch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    Table(TableDelta),
+    Lines(Vec<Line>),
+    Value(Value),
+}
+
+/// A long read. Dropping it ends it.
+pub struct Watch {
+    source: Source,
+    /// Kept until the watch is dropped: the gate's record of it, say.
+    _guards: Vec<Box<dyn Send + Sync>>,
+}
+
+enum Source {
+    Table(TableFeed),
+    Frames(mpsc::Receiver<Result<Frame>>),
+}
+
+impl Watch {
+    /// A watch of table deltas, merged while the reader is slow.
+    pub fn table(feed: TableFeed) -> Self {
+        Self { source: Source::Table(feed), _guards: Vec::new() }
+    }
+
+    /// A watch of frames, which makes the writer wait while the reader is slow.
+    pub fn frames(receiver: mpsc::Receiver<Result<Frame>>) -> Self {
+        Self { source: Source::Frames(receiver), _guards: Vec::new() }
+    }
+
+    /// Keeps `guard` until the watch is dropped.
+    #[must_use]
+    pub fn guarded(mut self, guard: impl Send + Sync + 'static) -> Self {
+        self._guards.push(Box::new(guard));
+        self
+    }
+
+    /// The next frame; `None` at the end. An error is the last frame. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Result<Frame>> {
+        match &mut self.source {
+            Source::Table(feed) => feed.next().await.map(|delta| Ok(Frame::Table(delta))),
+            Source::Frames(receiver) => receiver.recv().await,
+        }
+    }
+}
+
+/// What carries requests to a gate.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    async fn call(&self, request: Request) -> Result<Reply>;
+    async fn preview(&self, request: Request) -> Result<Preview>;
+    async fn watch(&self, request: Request) -> Result<Watch>;
+    fn events(&self) -> Events;
+    fn catalogue(&self) -> Arc<[OperationInfo]>;
+}
+
+/// A door's handle on the gate, for one actor.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    actor: Arc<Actor>,
+}
+
+impl Client {
+    pub fn new(transport: Arc<dyn Transport>, actor: Arc<Actor>) -> Self {
+        Self { transport, actor }
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Every operation there is.
+    pub fn catalogue(&self) -> Arc<[OperationInfo]> {
+        self.transport.catalogue()
+    }
+
+    /// Runs an operation, or has it held for a decision.
+    pub async fn call(&self, request: Request) -> Result<Reply> {
+        self.transport.call(request).await
+    }
+
+    /// What a call would do.
+    pub async fn preview(&self, request: Request) -> Result<Preview> {
+        self.transport.preview(request).await
+    }
+
+    /// Starts a long read.
+    pub async fn watch(&self, request: Request) -> Result<Watch> {
+        self.transport.watch(request).await
+    }
+
+    /// What happens from now on, whoever does it.
+    pub fn events(&self) -> Events {
+        self.transport.events()
+    }
+}

@@ -1,0 +1,198 @@
+//! The trait that an operation implements, and its erased form that the gate and the doors use.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::client::Watch;
+use super::context::Context;
+use super::preview::Preview;
+use super::spec::{OperationInfo, Spec, Target};
+use crate::base::{Error, Result};
+
+/// One verb on one noun. The input struct derives `Deserialize` (with `deny_unknown_fields`),
+/// `Serialize`, `JsonSchema` and `clap::Args`: its field docs become the schema text and the CLI help.
+pub trait Operation: Send + Sync + 'static {
+    /// The domains it works on.
+    type Deck: Send + Sync + 'static;
+    type Input: DeserializeOwned + Serialize + JsonSchema + clap::Args + Send + Sync + 'static;
+    type Output: Serialize + JsonSchema + Send + 'static;
+
+    const SPEC: Spec;
+    /// Whether [`Operation::watch`] is implemented.
+    const WATCH: bool = false;
+    /// Whether [`Operation::preview`] is implemented. Every change and destroy operation should.
+    const PREVIEW: bool = false;
+
+    fn target(input: &Self::Input) -> Target;
+
+    fn run(
+        deck: Arc<Self::Deck>,
+        cx: Context,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// What `run` would do, computed without doing it.
+    fn preview(
+        _deck: Arc<Self::Deck>,
+        _cx: Context,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Preview>> + Send {
+        async move { Ok(Preview::of(Self::target(&input))) }
+    }
+
+    /// The result, and then its changes, until the reader drops the watch.
+    fn watch(
+        _deck: Arc<Self::Deck>,
+        _cx: Context,
+        _input: Self::Input,
+    ) -> impl Future<Output = Result<Watch>> + Send {
+        async { Err(Error::unsupported(format!("{} cannot be watched", Self::SPEC.name))) }
+    }
+}
+
+type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// An [`Operation`] as a constant of function pointers, so that a slice can list them all.
+pub struct Definition<D> {
+    pub spec: Spec,
+    pub watchable: bool,
+    pub previewable: bool,
+    input: fn() -> Value,
+    output: fn() -> Value,
+    augment: fn(clap::Command) -> clap::Command,
+    from_matches: fn(&clap::ArgMatches) -> Result<Value>,
+    normalize: fn(Value) -> Result<(Value, Target)>,
+    run: fn(Arc<D>, Context, Value) -> Pending<Value>,
+    preview: fn(Arc<D>, Context, Value) -> Pending<Preview>,
+    watch: fn(Arc<D>, Context, Value) -> Pending<Watch>,
+}
+
+/// Makes an operation's [`Definition`].
+pub const fn define<O: Operation>() -> Definition<O::Deck> {
+    Definition {
+        spec: O::SPEC,
+        watchable: O::WATCH,
+        previewable: O::PREVIEW,
+        input: || schema::<O::Input>(),
+        output: || schema::<O::Output>(),
+        augment: |command| <O::Input as clap::Args>::augment_args(command),
+        from_matches: |matches| {
+            let input = <O::Input as clap::FromArgMatches>::from_arg_matches(matches)
+                .map_err(|e| Error::invalid(e.to_string()))?;
+            encode(&input)
+        },
+        normalize: |arguments| {
+            let input: O::Input = decode(arguments)?;
+            Ok((encode(&input)?, O::target(&input)))
+        },
+        run: |deck, cx, arguments| {
+            Box::pin(async move {
+                let output = O::run(deck, cx, decode(arguments)?).await?;
+                encode(&output)
+            })
+        },
+        preview: |deck, cx, arguments| {
+            Box::pin(async move { O::preview(deck, cx, decode(arguments)?).await })
+        },
+        watch: |deck, cx, arguments| Box::pin(async move { O::watch(deck, cx, decode(arguments)?).await }),
+    }
+}
+
+/// A definition bound to the domains it works on: what the gate holds.
+///
+/// `run`, `preview` and `watch` need a [`Context`], so that only the gate can use them.
+pub trait Callable: Send + Sync {
+    fn spec(&self) -> &Spec;
+    fn info(&self) -> OperationInfo;
+    /// Adds the operation's arguments to a command of clap's.
+    fn augment(&self, command: clap::Command) -> clap::Command;
+    /// The arguments as JSON, from what clap has parsed by [`Callable::augment`].
+    fn parse_matches(&self, matches: &clap::ArgMatches) -> Result<Value>;
+    /// Checks arguments against the input type and gives them with defaults filled in, and the target.
+    fn normalize(&self, arguments: Value) -> Result<(Value, Target)>;
+    fn run(&self, cx: Context, arguments: Value) -> Pending<Value>;
+    fn preview(&self, cx: Context, arguments: Value) -> Pending<Preview>;
+    fn watch(&self, cx: Context, arguments: Value) -> Pending<Watch>;
+}
+
+/// Binds definitions to their domains.
+pub fn bind<D: Send + Sync + 'static>(
+    definitions: impl IntoIterator<Item = &'static Definition<D>>,
+    deck: &Arc<D>,
+) -> Vec<Arc<dyn Callable>> {
+    definitions
+        .into_iter()
+        .map(|definition| Arc::new(Bound { definition, deck: deck.clone() }) as Arc<dyn Callable>)
+        .collect()
+}
+
+struct Bound<D: 'static> {
+    definition: &'static Definition<D>,
+    deck: Arc<D>,
+}
+
+impl<D: Send + Sync + 'static> Callable for Bound<D> {
+    fn spec(&self) -> &Spec {
+        &self.definition.spec
+    }
+
+    fn info(&self) -> OperationInfo {
+        let spec = &self.definition.spec;
+        OperationInfo {
+            name: spec.name.to_owned(),
+            summary: spec.summary.to_owned(),
+            effect: spec.effect,
+            idempotent: spec.idempotent,
+            method: spec.method,
+            path: spec.path.to_owned(),
+            watch: self.definition.watchable,
+            preview: self.definition.previewable,
+            input: (self.definition.input)(),
+            output: (self.definition.output)(),
+        }
+    }
+
+    fn augment(&self, command: clap::Command) -> clap::Command {
+        (self.definition.augment)(command)
+    }
+
+    fn parse_matches(&self, matches: &clap::ArgMatches) -> Result<Value> {
+        (self.definition.from_matches)(matches)
+    }
+
+    fn normalize(&self, arguments: Value) -> Result<(Value, Target)> {
+        (self.definition.normalize)(arguments)
+    }
+
+    fn run(&self, cx: Context, arguments: Value) -> Pending<Value> {
+        (self.definition.run)(self.deck.clone(), cx, arguments)
+    }
+
+    fn preview(&self, cx: Context, arguments: Value) -> Pending<Preview> {
+        (self.definition.preview)(self.deck.clone(), cx, arguments)
+    }
+
+    fn watch(&self, cx: Context, arguments: Value) -> Pending<Watch> {
+        (self.definition.watch)(self.deck.clone(), cx, arguments)
+    }
+}
+
+fn schema<T: JsonSchema>() -> Value {
+    schemars::SchemaGenerator::default().into_root_schema_for::<T>().to_value()
+}
+
+fn decode<T: DeserializeOwned>(arguments: Value) -> Result<T> {
+    // A call without arguments is a call with an empty object.
+    let arguments = if arguments.is_null() { Value::Object(serde_json::Map::new()) } else { arguments };
+    serde_json::from_value(arguments).map_err(|e| Error::invalid(format!("arguments: {e}")))
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(Error::internal)
+}

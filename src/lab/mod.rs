@@ -1,0 +1,1 @@
+//! The embedded practice fleet: an API server on loopback.

@@ -1,0 +1,25 @@
+//! Every operation, one file a noun. The only room that composes domains.
+//!
+//! To add an operation, write it in its noun's file and add it to that file's `LIST`.
+
+mod operation;
+
+use std::sync::Arc;
+
+use crate::gate::Definition;
+use crate::kube::Clusters;
+use crate::session::Session;
+
+/// The domains that operations work on.
+pub struct Deck {
+    pub kube: Arc<Clusters>,
+    pub session: Arc<Session>,
+}
+
+/// Every operation, by noun.
+pub const ALL: &[&[Definition<Deck>]] = &[operation::LIST];
+
+/// Every operation, flat.
+pub fn all() -> impl Iterator<Item = &'static Definition<Deck>> {
+    ALL.iter().flat_map(|list| list.iter())
+}

@@ -1,0 +1,15 @@
+//! Tables as data: columns, rows, deltas and the feed that carries them. No I/O, no UI.
+//!
+//! A domain turns what it watches into [`Row`]s and merges [`TableDelta`]s into a [`feed`]; a door
+//! takes merged deltas from the other end and keeps its own order and filter. Rows are shared by
+//! `Arc`: the same row is held once, however many look at it.
+
+pub mod cell;
+pub mod delta;
+pub mod feed;
+pub mod lines;
+
+pub use cell::{Align, Cell, Column, ColumnKind, Tone};
+pub use delta::{Phase, Row, RowKey, SourceState, TableDelta};
+pub use feed::{TableFeed, TableSender, feed};
+pub use lines::{Line, LineSource};

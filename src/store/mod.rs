@@ -1,0 +1,1 @@
+//! The durable state: audit log, approvals, grants.

@@ -1,0 +1,1 @@
+//! The terminal console: one door among four.
