@@ -3,6 +3,7 @@
 //! To add an operation, write it in its noun's file and add it to that file's `LIST`.
 
 mod operation;
+mod session;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ pub struct Deck {
 }
 
 /// Every operation, by noun.
-pub const ALL: &[&[Definition<Deck>]] = &[operation::LIST];
+pub const ALL: &[&[Definition<Deck>]] = &[operation::LIST, session::LIST];
 
 /// Every operation, flat.
 pub fn all() -> impl Iterator<Item = &'static Definition<Deck>> {
