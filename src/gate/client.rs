@@ -2,16 +2,18 @@
 //! for one that runs elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::approval::Waited;
 use super::preview::{Preview, TargetVersion};
 use super::spec::{Held, OperationInfo};
-use crate::base::ids::CallId;
-use crate::base::{Actor, Result};
+use crate::base::ids::{ApprovalId, CallId};
+use crate::base::{Actor, Error, Result};
 use crate::bus::Events;
 use crate::rows::{Line, TableDelta, TableFeed};
 
@@ -142,6 +144,16 @@ impl Client {
     /// Starts a long read.
     pub async fn watch(&self, request: Request) -> Result<Watch> {
         self.transport.watch(request).await
+    }
+
+    /// Waits until a held call has ended or will not run, at most for `timeout` (whole seconds).
+    /// Safe to drop and to repeat.
+    pub async fn wait(&self, approval: ApprovalId, timeout: Duration) -> Result<Waited> {
+        let arguments = serde_json::json!({ "approval": approval, "timeout_seconds": timeout.as_secs() });
+        match self.call(Request::new("approval_wait", arguments)).await? {
+            Reply::Done { output, .. } => serde_json::from_value(output).map_err(Error::internal),
+            Reply::Held(_) => Err(Error::internal("waiting was itself held")),
+        }
     }
 
     /// What happens from now on, whoever does it.

@@ -1,1 +1,7 @@
-//! The durable state: audit log, approvals, grants.
+//! Durable state: the audit chain, approvals and grants.
+
+mod error;
+mod record;
+
+pub use error::StoreError;
+pub use record::*;
