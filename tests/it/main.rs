@@ -1,0 +1,5 @@
+//! The integration tests, in one binary: real servers, the real `qd`, a real pty.
+
+mod bed;
+mod console;
+mod house;
