@@ -2,11 +2,15 @@
 
 pub mod actor;
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod ids;
+pub mod paths;
 pub mod text;
 
 pub use actor::{Actor, ActorKind, Door, Role};
+pub use config::Config;
 pub use clock::{Clock, SharedClock, SystemClock};
 pub use error::{Code, Error, Result};
+pub use paths::Paths;
 pub use text::SafeText;

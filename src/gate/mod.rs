@@ -44,6 +44,6 @@ pub use approval::{
 pub use client::{Client, Frame, Reply, Request, Transport, Watch};
 pub use context::Context;
 pub use engine::{Gate, Parts};
-pub use operation::{Callable, Definition, Operation, bind, define};
+pub use operation::{Callable, Definition, Form, Operation, bind, define};
 pub use preview::{Diff, DiffLine, DiffOp, Preview, TargetVersion};
 pub use spec::{Effect, Held, Method, OperationInfo, Record, Spec, System, Target};

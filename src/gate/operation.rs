@@ -56,6 +56,56 @@ pub trait Operation: Send + Sync + 'static {
     }
 }
 
+/// The part of a definition that needs no domain: what a door builds its commands, routes and
+/// completions from, before or without a gate of its own.
+#[derive(Clone, Copy)]
+pub struct Form {
+    pub spec: Spec,
+    pub watchable: bool,
+    pub previewable: bool,
+    input: fn() -> Value,
+    output: fn() -> Value,
+    augment: fn(clap::Command) -> clap::Command,
+    from_matches: fn(&clap::ArgMatches) -> Result<Value>,
+}
+
+impl Form {
+    /// Adds the operation's arguments to a command of clap's.
+    pub fn augment(&self, command: clap::Command) -> clap::Command {
+        (self.augment)(command)
+    }
+
+    /// The arguments as JSON, from what clap has parsed by [`Form::augment`].
+    pub fn parse_matches(&self, matches: &clap::ArgMatches) -> Result<Value> {
+        (self.from_matches)(matches)
+    }
+
+    /// The JSON Schema of the arguments, made anew at each call.
+    pub fn input(&self) -> Value {
+        (self.input)()
+    }
+
+    /// The JSON Schema of the result, made anew at each call.
+    pub fn output(&self) -> Value {
+        (self.output)()
+    }
+}
+
+impl<D> Definition<D> {
+    /// What a door needs of it.
+    pub const fn form(&self) -> Form {
+        Form {
+            spec: self.spec,
+            watchable: self.watchable,
+            previewable: self.previewable,
+            input: self.input,
+            output: self.output,
+            augment: self.augment,
+            from_matches: self.from_matches,
+        }
+    }
+}
+
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// An [`Operation`] as a constant of function pointers, so that a slice can list them all.

@@ -1,0 +1,68 @@
+//! `qd config init|show|check`: on this machine's files, without a session.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::arguments::{Common, ConfigAction};
+use crate::base::config::{self, Effective, Inputs};
+use crate::base::{Code, Error, Paths, Result, paths};
+
+/// Loads the configuration as the flags and the environment say.
+pub fn load(common: &Common) -> Result<(Paths, Effective)> {
+    let paths = Paths::discover()?;
+    let inputs = Inputs {
+        file: common.config.clone().unwrap_or_else(|| paths.config_file()),
+        required: common.config.is_some(),
+        environment: std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
+        set: common.set.clone(),
+    };
+    Ok((paths, config::load(&inputs)?))
+}
+
+pub fn run(action: ConfigAction, common: &Common) -> Result<ExitCode> {
+    match action {
+        ConfigAction::Init => init(common)?,
+        ConfigAction::Show => say(&load(common)?.1.to_yaml()),
+        ConfigAction::Check => {
+            let (paths, effective) = load(common)?;
+            match effective.file {
+                Some(file) => say(&format!("{} is right.\n", file.display())),
+                None => say(&format!(
+                    "There is no {}: the defaults hold. `qd config init` writes it.\n",
+                    paths.config_file().display()
+                )),
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn init(common: &Common) -> Result<()> {
+    let file = match &common.config {
+        Some(file) => file.clone(),
+        None => {
+            let paths = Paths::discover()?;
+            paths::private_dir(&paths.config)?;
+            paths.config_file()
+        }
+    };
+    let mut open = std::fs::File::create_new(&file).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::new(Code::AlreadyExists, format!("{} is there already", file.display()))
+                .next("Edit it, or move it away first; `qd config init --config FILE` writes elsewhere.")
+        }
+        _ => Error::unavailable(format!("cannot write {}: {e}", file.display()))
+            .next("Name a place that you can write: `qd config init --config FILE`."),
+    })?;
+    open.write_all(config::template().as_bytes())
+        .map_err(|e| Error::unavailable(format!("cannot write {}: {e}", file.display())))?;
+    say(&format!("Wrote {}.\n", file.display()));
+    Ok(())
+}
+
+fn say(text: &str) {
+    // A reader that closed the pipe has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
