@@ -9,8 +9,8 @@ pub mod paths;
 pub mod text;
 
 pub use actor::{Actor, ActorKind, Door, Role};
-pub use config::Config;
 pub use clock::{Clock, SharedClock, SystemClock};
+pub use config::Config;
 pub use error::{Code, Error, Result};
 pub use paths::Paths;
 pub use text::SafeText;

@@ -28,7 +28,8 @@ impl Paths {
     /// From `XDG_*_HOME`, `XDG_RUNTIME_DIR` and the home directory.
     pub fn discover() -> Result<Self> {
         let dirs = directories::ProjectDirs::from("", "", APPLICATION).ok_or_else(|| {
-            Error::unavailable("no home directory is known").next("Set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME.")
+            Error::unavailable("no home directory is known")
+                .next("Set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME.")
         })?;
         let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
         Ok(Self {
@@ -82,7 +83,11 @@ pub fn private_dir(path: &Path) -> Result<()> {
     if !meta.is_dir() || meta.uid() != uid {
         return Err(Error::new(
             Code::PermissionDenied,
-            format!("{} is not a directory of yours (user {uid}), but of user {}", path.display(), meta.uid()),
+            format!(
+                "{} is not a directory of yours (user {uid}), but of user {}",
+                path.display(),
+                meta.uid()
+            ),
         )
         .next("Remove it, or set XDG_RUNTIME_DIR to a directory that only you can write."));
     }

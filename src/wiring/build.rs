@@ -18,7 +18,8 @@ pub struct Built {
 pub fn deck() -> Result<Built> {
     let bus = Bus::default();
     let clock: crate::base::SharedClock = Arc::new(SystemClock);
-    let deck = Arc::new(Deck { kube: Arc::new(crate::kube::Clusters), session: Arc::new(Session) });
+    let session = Session::new(bus.clone(), clock.clone());
+    let deck = Arc::new(Deck { kube: Arc::new(crate::kube::Clusters), session });
     let gate = Gate::new(Parts { operations: bind(operations::all(), &deck), bus, clock })?;
     Ok(Built { gate, deck })
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::Config;
 use super::environment::{self, Setting};
 use super::file::{self, nearest, reword};
 use super::outline::{Key, at, keys, put, scalar};
-use super::Config;
 use crate::base::{Error, Result};
 
 /// What to load from.
@@ -101,7 +101,11 @@ fn from_flag(keys: &[Key], flag: &str) -> Result<Setting> {
             None => error.next("`qd config show` lists the keys."),
         });
     };
-    Ok(Setting { path: path.to_owned(), origin: format!("--set {path}"), value: environment::value(key, text) })
+    Ok(Setting {
+        path: path.to_owned(),
+        origin: format!("--set {path}"),
+        value: environment::value(key, text),
+    })
 }
 
 /// Puts one setting over `values` and reads the whole again, so that a mistake is blamed on its setting.
@@ -197,7 +201,8 @@ mod tests {
 
     #[test]
     fn mistakes_outside_the_file_name_their_variable_or_flag() {
-        type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static str, &'static str);
+        type Case =
+            (&'static [(&'static str, &'static str)], &'static [&'static str], &'static str, &'static str);
         let cases: &[Case] = &[
             (&[("QD_HTTP_PROT", "1")], &[], "QD_HTTP_PROT", "Did you mean QD_HTTP_PORT?"),
             (&[("QD_HTTP_PORT", "many")], &[], "QD_HTTP_PORT: invalid type", "Correct it"),
@@ -216,7 +221,8 @@ mod tests {
 
     #[test]
     fn variables_of_a_kubernetes_service_called_qd_are_left_alone() {
-        let (_dir, inputs) = inputs("", &[("QD_SERVICE_HOST", "10.0.0.1"), ("QD_PORT_80_TCP_ADDR", "x")], &[]);
+        let (_dir, inputs) =
+            inputs("", &[("QD_SERVICE_HOST", "10.0.0.1"), ("QD_PORT_80_TCP_ADDR", "x")], &[]);
         assert_eq!(load(&inputs).unwrap().config, Config::default());
     }
 
