@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Gate;
+use super::preview::TargetVersion;
 use super::spec::OperationInfo;
 use crate::base::ids::CallId;
 use crate::base::{Actor, Result};
@@ -19,6 +20,7 @@ pub struct Context {
     operation: &'static str,
     target: Arc<str>,
     cancel: CancellationToken,
+    expected: Option<Arc<TargetVersion>>,
     gate: Gate,
 }
 
@@ -31,7 +33,21 @@ impl Context {
         cancel: CancellationToken,
         gate: Gate,
     ) -> Self {
-        Self { call, actor, operation, target, cancel, gate }
+        Self { call, actor, operation, target, cancel, expected: None, gate }
+    }
+
+    /// Binds the call to the version of the target that was previewed, approved or named by the caller.
+    #[must_use]
+    #[allow(dead_code, reason = "the gate binds a call once it has previewed it")]
+    pub(in crate::gate) fn expecting(mut self, version: Option<TargetVersion>) -> Self {
+        self.expected = version.map(Arc::new);
+        self
+    }
+
+    /// The version of the target that the caller or the approver has seen. A change must not be made to any other: the
+    /// handler sends it along as a precondition where the target system has such a thing.
+    pub fn expected(&self) -> Option<&TargetVersion> {
+        self.expected.as_deref()
     }
 
     pub fn call(&self) -> CallId {

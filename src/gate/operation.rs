@@ -29,6 +29,12 @@ pub trait Operation: Send + Sync + 'static {
     /// Whether [`Operation::preview`] is implemented. Every change and destroy operation should.
     const PREVIEW: bool = false;
 
+    /// Fills in what the caller left to a default of the moment (the current cluster, its namespace), so that policy,
+    /// approval and audit see what the call will act on, and a later change of the default cannot move it.
+    fn complete(_deck: &Self::Deck, _input: &mut Self::Input) -> Result<()> {
+        Ok(())
+    }
+
     fn target(input: &Self::Input) -> Target;
 
     fn run(
@@ -117,7 +123,7 @@ pub struct Definition<D> {
     output: fn() -> Value,
     augment: fn(clap::Command) -> clap::Command,
     from_matches: fn(&clap::ArgMatches) -> Result<Value>,
-    normalize: fn(Value) -> Result<(Value, Target)>,
+    normalize: fn(&D, Value) -> Result<(Value, Target)>,
     run: fn(Arc<D>, Context, Value) -> Pending<Value>,
     preview: fn(Arc<D>, Context, Value) -> Pending<Preview>,
     watch: fn(Arc<D>, Context, Value) -> Pending<Watch>,
@@ -137,8 +143,9 @@ pub const fn define<O: Operation>() -> Definition<O::Deck> {
                 .map_err(|e| Error::invalid(e.to_string()))?;
             encode(&input)
         },
-        normalize: |arguments| {
-            let input: O::Input = decode(arguments)?;
+        normalize: |deck, arguments| {
+            let mut input: O::Input = decode(arguments)?;
+            O::complete(deck, &mut input)?;
             Ok((encode(&input)?, O::target(&input)))
         },
         run: |deck, cx, arguments| {
@@ -217,7 +224,7 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
     }
 
     fn normalize(&self, arguments: Value) -> Result<(Value, Target)> {
-        (self.definition.normalize)(arguments)
+        (self.definition.normalize)(&self.deck, arguments)
     }
 
     fn run(&self, cx: Context, arguments: Value) -> Pending<Value> {
