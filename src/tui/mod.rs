@@ -1,1 +1,30 @@
-//! The terminal console: one door among four.
+//! The terminal console: a door like the others, which knows the system only through [`gate::Client`](crate::gate::Client).
+//!
+//! # How it is built
+//!
+//! | file | holds |
+//! |---|---|
+//! | `action` | the names that keymaps use; one line each |
+//! | `object` | objects, queries and [`object::Route`]s: where one can go |
+//! | `pane` | the [`pane::Pane`] trait: panes and dialogs as state machines |
+//! | `effect` | what panes ask for ([`effect::Cx`], [`effect::Ticket`]) and are told ([`effect::Message`]) |
+//! | `shared` | what every pane may read |
+//! | `theme` | styles by purpose |
+//! | `panes/` | one file a pane; `panes::open` maps a route to its pane |
+//! | `widgets/` | what several panes draw with |
+//!
+//! # How to add a pane
+//!
+//! Write it in `panes/`, give it a [`object::Route`] (or use one that is there), add its arm to
+//! [`panes::open`], its keys to `keymaps/default.yaml` under the names that `Pane::modes` gives, and
+//! actions that are new to [`action::ACTIONS`]. To reach the system, ask through [`effect::Cx`] and
+//! compare the [`effect::Ticket`] of what comes back: newest wins. Text from outside is drawn through
+//! [`SafeText`](crate::base::SafeText) only.
+
+pub mod action;
+pub mod effect;
+pub mod object;
+pub mod pane;
+pub mod panes;
+pub mod shared;
+pub mod theme;

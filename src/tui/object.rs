@@ -1,0 +1,143 @@
+//! Which objects a pane is about, and which panes there are to go to.
+
+use compact_str::CompactString;
+use serde_json::{Value, json};
+
+use crate::base::ids::ApprovalId;
+use crate::rows::RowKey;
+
+/// One Kubernetes object, as the operations' inputs name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectRef {
+    /// Kubeconfig context.
+    pub cluster: CompactString,
+    /// As `kind_list` names it for unambiguous use: `pods`, `deployments.apps`.
+    pub kind: CompactString,
+    /// Empty for what has no namespace.
+    pub namespace: CompactString,
+    pub name: CompactString,
+}
+
+impl ObjectRef {
+    pub fn new(
+        cluster: impl Into<CompactString>,
+        kind: impl Into<CompactString>,
+        namespace: impl Into<CompactString>,
+        name: impl Into<CompactString>,
+    ) -> Self {
+        Self { cluster: cluster.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
+    }
+
+    pub fn of(kind: &str, key: &RowKey) -> Self {
+        Self::new(&*key.cluster, kind, key.namespace.clone(), key.name.clone())
+    }
+
+    /// The arguments that every operation on an object takes: `cluster`, `namespace`, `kind`, `name`.
+    /// Parts that are empty are left out.
+    pub fn arguments(&self) -> Value {
+        let mut all = json!({ "kind": self.kind, "name": self.name });
+        for (field, value) in [("cluster", &self.cluster), ("namespace", &self.namespace)] {
+            if !value.is_empty() {
+                all[field] = json!(value);
+            }
+        }
+        all
+    }
+
+    /// The resource's plural without its group: `deployments` of `deployments.apps`.
+    pub fn plural(&self) -> &str {
+        self.kind.split('.').next().unwrap_or(&self.kind)
+    }
+}
+
+/// Which namespaces a table shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Namespaces {
+    #[default]
+    All,
+    One(CompactString),
+}
+
+impl Namespaces {
+    /// As titles say it: `all`, or the namespace.
+    pub fn label(&self) -> &str {
+        match self {
+            Namespaces::All => "all",
+            Namespaces::One(name) => name,
+        }
+    }
+
+    /// `all`, `*` and the empty string mean every namespace.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "" | "*" | "all" | "-" => Namespaces::All,
+            name => Namespaces::One(name.into()),
+        }
+    }
+}
+
+/// What a table of objects shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// As `kind_list` names it: `pods`, `deployments.apps`.
+    pub kind: CompactString,
+    /// Kubeconfig contexts; several are merged into one table.
+    pub clusters: Vec<CompactString>,
+    pub namespaces: Namespaces,
+    /// Label selector, applied by the server.
+    pub labels: Option<String>,
+    /// Field selector, applied by the server.
+    pub fields: Option<String>,
+    /// As typed after `/`.
+    pub filter: Option<String>,
+    /// What the rows were drilled into from, for the title: `deploy/api`.
+    pub origin: Option<String>,
+}
+
+/// Whose logs to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTarget {
+    /// One or more pods or workloads: their streams are merged.
+    pub objects: Vec<ObjectRef>,
+    pub container: Option<CompactString>,
+    pub previous: bool,
+}
+
+/// What a text pane shows of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextKind {
+    Yaml,
+    Describe,
+}
+
+/// A place to go to. [`super::panes::open`] makes the pane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    Clusters,
+    Resources(Query),
+    /// The containers of a pod.
+    Containers(ObjectRef),
+    Logs(LogTarget),
+    Text(TextKind, ObjectRef),
+    /// Opens the object's manifest in the editor, previews and applies what comes back.
+    Edit(ObjectRef),
+    /// The events of one object.
+    Events(ObjectRef),
+    /// What waits for a decision; with an identifier, that one's card.
+    Approvals(Option<ApprovalId>),
+    Audit,
+    Timeline,
+    Participants,
+    Aliases,
+    /// Every operation, to choose one.
+    Palette,
+    /// A form made of an operation's schema, with some arguments filled in.
+    Form {
+        operation: String,
+        arguments: Value,
+    },
+    /// Keys and commands, for the modes of the pane below.
+    Help {
+        modes: Vec<CompactString>,
+    },
+}
