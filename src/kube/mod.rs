@@ -1,4 +1,26 @@
 //! Kubernetes: many clusters at once, each with its own connection, discovery and watches.
+//!
+//! [`Clusters`] reads the kubeconfig; a [`Cluster`] connects when it is first asked something, and
+//! one that is down delays no other. A [`Call`] is a request to it; [`Cluster::resolve`] turns a word
+//! for a kind into a [`Resource`], which makes paths. Errors are [`Error`], which becomes a
+//! `base::Error` with a code and a next step by `?`.
 
-/// Every cluster that the kubeconfig files name.
-pub struct Clusters;
+mod auth;
+mod call;
+mod cluster;
+mod connect;
+mod contexts;
+mod discovery;
+mod error;
+mod exec_plugin;
+mod kinds;
+mod settings;
+mod stream;
+mod watch;
+
+pub use call::{Answer, Call, DEFAULT_TIMEOUT};
+pub use cluster::{Cluster, Version};
+pub use contexts::{Clusters, Options};
+pub use error::{Error, Result, Status, StatusCause, StatusDetails};
+pub use kinds::{Kinds, Resource};
+pub use stream::ByteStream;

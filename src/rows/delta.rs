@@ -31,7 +31,8 @@ impl RowKey {
     }
 }
 
-/// One line of a table. `cells` has one value for each column of the table.
+/// One line of a table. `cells` has one value for each column of the table. Columns and cells leave
+/// out cluster, namespace and name: a door makes CLUSTER, NAMESPACE and NAME from the key, so that they are held once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub key: RowKey,
@@ -50,7 +51,8 @@ pub struct TableDelta {
     /// Forget every row of before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
-    /// The columns from now on, if they changed. Always present in the first delta that has rows.
+    /// The columns from now on, if they changed: those after CLUSTER, NAMESPACE and NAME, which the key
+    /// gives. Always present in the first delta that has rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Arc<[Column]>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -19,7 +19,7 @@ pub fn deck() -> Result<Built> {
     let bus = Bus::default();
     let clock: crate::base::SharedClock = Arc::new(SystemClock);
     let session = Session::new(bus.clone(), clock.clone());
-    let deck = Arc::new(Deck { kube: Arc::new(crate::kube::Clusters), session });
+    let deck = Arc::new(Deck { kube: crate::kube::Clusters::new(crate::kube::Options::default()), session });
     let gate = Gate::new(Parts { operations: bind(operations::all(), &deck), bus, clock })?;
     Ok(Built { gate, deck })
 }

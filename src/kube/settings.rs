@@ -1,0 +1,272 @@
+//! What a kubeconfig says of one context: read eagerly as text, made into TLS and credentials lazily.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Uri};
+use kube::Config;
+use kube::client::ConfigExt;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use super::auth::{Credential, Proof};
+use super::connect::{self, Dialing, Timed};
+use super::error::{Error, Result};
+
+/// The name of the context that stands for the cluster this process is a pod of.
+pub(super) const IN_CLUSTER: &str = "in-cluster";
+
+/// One context's settings. Replaced as a whole when the kubeconfig changes.
+pub(super) struct Settings {
+    pub(super) context: Arc<str>,
+    /// As written in the kubeconfig: `https://host:port`.
+    pub(super) server: String,
+    pub(super) default_namespace: String,
+    /// Of all that concerns this context, to see whether a changed file changed it.
+    pub(super) digest: [u8; 32],
+    source: Source,
+    prepared: OnceCell<Arc<Prepared>>,
+}
+
+enum Source {
+    File(Arc<Kubeconfig>),
+    InCluster,
+}
+
+/// Settings with their files read: enough to dial.
+pub(super) struct Prepared {
+    config: Config,
+    pub(super) credential: Credential,
+    /// Sent with every request: impersonation.
+    pub(super) headers: HeaderMap,
+    /// Scheme, host and the path that goes before every request's (Rancher has one), without its last slash.
+    pub(super) base: String,
+    proxy: Option<Uri>,
+}
+
+impl Settings {
+    /// The settings of a context of `file`.
+    pub(super) fn of(file: &Arc<Kubeconfig>, context: &str) -> Self {
+        let named = file.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
+        let cluster = named
+            .and_then(|c| file.clusters.iter().find(|n| n.name == c.cluster))
+            .and_then(|n| n.cluster.as_ref());
+        let user = named
+            .and_then(|c| c.user.as_ref())
+            .and_then(|user| file.auth_infos.iter().find(|n| &n.name == user))
+            .and_then(|n| n.auth_info.as_ref());
+        let mut hash = Sha256::new();
+        for part in [serde_json::to_vec(&named), serde_json::to_vec(&cluster), serde_json::to_vec(&user)]
+            .into_iter()
+            .flatten()
+        {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let namespace = named.and_then(|c| c.namespace.clone()).filter(|n| !n.is_empty());
+        Self {
+            context: context.into(),
+            server: cluster.and_then(|c| c.server.clone()).unwrap_or_default(),
+            default_namespace: namespace.unwrap_or_else(|| "default".into()),
+            digest: hash.finalize().into(),
+            source: Source::File(file.clone()),
+            prepared: OnceCell::new(),
+        }
+    }
+
+    /// The settings of the cluster that this process runs in, if it runs in one.
+    pub(super) fn in_cluster() -> Option<Self> {
+        let config = Config::incluster().ok()?;
+        Some(Self {
+            context: IN_CLUSTER.into(),
+            server: config.cluster_url.to_string(),
+            default_namespace: config.default_namespace,
+            digest: [0; 32],
+            source: Source::InCluster,
+            prepared: OnceCell::new(),
+        })
+    }
+
+    /// Reads the files that the context names, once.
+    pub(super) async fn prepared(&self) -> Result<Arc<Prepared>> {
+        self.prepared.get_or_try_init(|| self.prepare()).await.cloned()
+    }
+
+    async fn prepare(&self) -> Result<Arc<Prepared>> {
+        let fail = |reason: String| Error::Settings { context: self.context.to_string(), reason };
+        let mut config = match &self.source {
+            Source::InCluster => Config::incluster().map_err(|e| fail(e.to_string()))?,
+            Source::File(file) => {
+                let options =
+                    KubeConfigOptions { context: Some(self.context.to_string()), ..Default::default() };
+                let file = Kubeconfig::clone(file);
+                // It says async but reads small files: keep that off the workers.
+                let handle = tokio::runtime::Handle::current();
+                tokio::task::spawn_blocking(move || {
+                    handle.block_on(Config::from_custom_kubeconfig(file, &options))
+                })
+                .await
+                .map_err(|e| fail(e.to_string()))?
+                .map_err(|e| fail(chain(&e)))?
+            }
+        };
+        let credential = Credential::new(self.context.clone(), &config.auth_info)?;
+        // What is left of the user is its client certificate: kube must not run a plugin for it.
+        config.auth_info.exec = None;
+        config.auth_info.auth_provider = None;
+        let proxy = match &self.source {
+            Source::File(_) => self.proxy().map_err(fail)?,
+            Source::InCluster => None,
+        };
+        let mut base = config.cluster_url.to_string();
+        base.truncate(base.trim_end_matches('/').len());
+        let headers = impersonation(&config).map_err(fail)?;
+        Ok(Arc::new(Prepared { config, credential, headers, base, proxy }))
+    }
+
+    /// The context's `proxy-url`, else the environment's unless it excludes the server.
+    fn proxy(&self) -> Result<Option<Uri>, String> {
+        let Source::File(file) = &self.source else { return Ok(None) };
+        let named = file
+            .contexts
+            .iter()
+            .find(|c| *c.name == *self.context)
+            .and_then(|c| c.context.as_ref())
+            .and_then(|c| file.clusters.iter().find(|n| n.name == c.cluster))
+            .and_then(|n| n.cluster.as_ref())
+            .and_then(|c| c.proxy_url.clone());
+        let text = match named.filter(|p| !p.is_empty()) {
+            Some(named) => named,
+            None => match environment("HTTPS_PROXY", "https_proxy") {
+                Some(proxy) if !excluded(&self.server, environment("NO_PROXY", "no_proxy").as_deref()) => {
+                    proxy
+                }
+                _ => return Ok(None),
+            },
+        };
+        text.parse().map(Some).map_err(|e| format!("proxy-url {text:?}: {e}"))
+    }
+}
+
+impl Prepared {
+    /// A connector, with a plugin's client certificate if there is one.
+    pub(super) fn connector(&self, context: &str, proof: &Proof, http2: bool) -> Result<Timed> {
+        let fail = |reason: String| Error::Settings { context: context.to_owned(), reason };
+        let mut config = self.config.clone();
+        if let Some(identity) = &proof.identity {
+            use base64::Engine;
+            use secrecy::ExposeSecret;
+            let engine = base64::engine::general_purpose::STANDARD;
+            config.auth_info.client_certificate = None;
+            config.auth_info.client_key = None;
+            config.auth_info.client_certificate_data = Some(engine.encode(&identity.certificate));
+            config.auth_info.client_key_data = Some(engine.encode(identity.key.expose_secret()).into());
+        }
+        // A second installation fails and is of no harm: the first stands.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = config.rustls_client_config().map_err(|e| fail(chain(&e)))?;
+        connect::connector(Dialing {
+            tls,
+            tls_server_name: self.config.tls_server_name.as_deref(),
+            proxy: self.proxy.as_ref(),
+            http2,
+        })
+        .map_err(fail)
+    }
+}
+
+/// An error with all that lies below it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(e) = next {
+        let said = e.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        next = e.source();
+    }
+    text
+}
+
+/// The headers of the Kubernetes API's user impersonation.
+fn impersonation(config: &Config) -> Result<HeaderMap, String> {
+    let user = &config.auth_info;
+    let mut headers = HeaderMap::new();
+    let mut add = |name: String, value: &str| -> Result<(), String> {
+        let name = HeaderName::try_from(name).map_err(|e| format!("impersonation: {e}"))?;
+        let value = HeaderValue::from_str(value).map_err(|e| format!("impersonation of {value:?}: {e}"))?;
+        headers.append(name, value);
+        Ok(())
+    };
+    if let Some(name) = &user.impersonate {
+        add("impersonate-user".into(), name)?;
+    }
+    if let Some(uid) = &user.impersonate_uid {
+        add("impersonate-uid".into(), uid)?;
+    }
+    for group in user.impersonate_groups.iter().flatten() {
+        add("impersonate-group".into(), group)?;
+    }
+    for (key, values) in user.impersonate_user_extra.iter().flatten() {
+        let escaped: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
+        for value in values {
+            add(format!("impersonate-extra-{}", escaped.to_lowercase()), value)?;
+        }
+    }
+    Ok(headers)
+}
+
+fn environment(upper: &str, lower: &str) -> Option<String> {
+    std::env::var(upper).or_else(|_| std::env::var(lower)).ok().filter(|v| !v.is_empty())
+}
+
+/// Whether `NO_PROXY` (hosts and domain suffixes, comma-separated, `*` for all) or loopback excludes the server.
+fn excluded(server: &str, no_proxy: Option<&str>) -> bool {
+    let Ok(url) = url::Url::parse(server) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let address: Option<std::net::IpAddr> = host.parse().ok();
+    if host == "localhost" || address.is_some_and(|ip| ip.is_loopback()) {
+        return true;
+    }
+    no_proxy.into_iter().flat_map(|list| list.split(',')).map(str::trim).any(|entry| {
+        let suffix = entry.trim_start_matches('.');
+        entry == "*"
+            || (!suffix.is_empty()
+                && (host == suffix || host.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'))))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_and_no_proxy_are_not_proxied() {
+        assert!(excluded("https://127.0.0.1:6443", None));
+        assert!(excluded("https://[::1]:6443", None));
+        assert!(excluded("https://api.corp.example", Some("a,.corp.example")));
+        assert!(!excluded("https://apicorp.example", Some("corp.example")));
+        assert!(excluded("https://x", Some("*")));
+        assert!(!excluded("https://x", Some("")));
+    }
+
+    #[test]
+    fn only_what_concerns_a_context_changes_its_digest() {
+        let read = |extra: &str| {
+            let text = format!(
+                "clusters: [{{name: a, cluster: {{server: 'https://a'}}}}, {{name: b, cluster: {{server: 'https://{extra}'}}}}]\n\
+                 users: [{{name: u, user: {{token: t}}}}]\n\
+                 contexts: [{{name: a, context: {{cluster: a, user: u, namespace: shop}}}}, {{name: b, context: {{cluster: b, user: u}}}}]\n"
+            );
+            Arc::new(Kubeconfig::from_yaml(&text).unwrap())
+        };
+        let (one, two) = (read("b1"), read("b2"));
+        assert_eq!(Settings::of(&one, "a").digest, Settings::of(&two, "a").digest);
+        assert_ne!(Settings::of(&one, "b").digest, Settings::of(&two, "b").digest);
+        assert_eq!(Settings::of(&one, "a").default_namespace, "shop");
+        assert_eq!(Settings::of(&one, "b").default_namespace, "default");
+    }
+}
