@@ -1,0 +1,188 @@
+//! The console beside its peers, in one run: start, memory, idle CPU, filter, key to frame.
+//!
+//! ```text
+//! cargo bench --bench peers -- [--pods 2000,10000,50000] [--only qd,k9s,sofka] [--rounds 3] [--json FILE]
+//! ```
+//!
+//! Each tool runs in a pty of 200×50 against the same API server (the test bed's, with simulated nodes) and is read
+//! through a terminal emulator: a number counts once the screen shows it. Beside them runs a plain reader, which asks for
+//! the protobuf stream of all pods and only counts bytes: the least time that this server allows. k9s and sofka are
+//! found in the test bed's cache or on the PATH; one that is not there is said to be missing.
+
+#[path = "../it/bed.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod bed;
+mod reader;
+mod screen;
+mod tools;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use bed::{Bed, pause};
+use screen::Terminal;
+use tools::{Tool, tools};
+
+struct Options {
+    pods: Vec<u64>,
+    only: Option<Vec<String>>,
+    rounds: usize,
+    json: Option<String>,
+}
+
+fn options() -> Options {
+    let mut options = Options { pods: vec![2_000], only: None, rounds: 3, json: None };
+    let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
+        match argument.as_str() {
+            "--pods" => {
+                options.pods = value().split(',').map(|n| n.parse().expect("a number of pods")).collect()
+            }
+            "--only" => options.only = Some(value().split(',').map(str::to_owned).collect()),
+            "--rounds" => options.rounds = value().parse().expect("a number of rounds"),
+            "--json" => options.json = Some(value()),
+            other => panic!("unknown option {other}; see the head of tests/bench/main.rs"),
+        }
+    }
+    options
+}
+
+fn main() {
+    let options = options();
+    let mut report = Vec::new();
+    let bed = Bed::up("bench", &["--scale", "--nodes", "20"]);
+    let mut made = 0;
+    for &pods in &options.pods {
+        assert!(pods >= made, "--pods must grow");
+        bed.command(&format!("pods {} {made}", pods - made));
+        made = pods;
+        settle(&bed, pods);
+        report.push(measure(&bed, pods, &options));
+    }
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string_pretty(&report).unwrap()).unwrap();
+    }
+}
+
+/// Waits until every pod runs, so that "idle" means that nothing happens.
+fn settle(bed: &Bed, pods: u64) {
+    let began = Instant::now();
+    loop {
+        let pending = bed.kubectl(
+            &[
+                "get",
+                "pods",
+                "-A",
+                "--field-selector",
+                "status.phase!=Running",
+                "-o",
+                "name",
+                "--chunk-size=0",
+            ],
+            None,
+        );
+        let pending = pending.lines().count();
+        if pending == 0 {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 900, "{pending} of {pods} pods still do not run");
+        eprintln!("{pods} pods: {pending} do not run yet");
+        pause(3_000);
+    }
+    pause(2_000);
+}
+
+fn measure(bed: &Bed, pods: u64, options: &Options) -> Value {
+    println!("\n{pods} pods");
+    println!(
+        "{:<10}{:>14}{:>12}{:>12}{:>12}{:>14}{:>14}",
+        "", "first rows s", "all rows s", "RSS MiB", "idle CPU %", "filter ms", "key→frame ms"
+    );
+    let mut rows = BTreeMap::new();
+    let plain = median((0..options.rounds).map(|_| reader::seconds_to_last_pod(bed)).collect());
+    println!("{:<10}{:>14}{plain:>12.2}", "reader", "");
+    rows.insert("reader".to_owned(), json!({ "all_rows_s": plain }));
+    for tool in tools() {
+        if options.only.as_ref().is_some_and(|only| !only.contains(&tool.name.to_owned())) {
+            continue;
+        }
+        let Some(program) = tool.program() else {
+            println!("{:<10} not on this machine", tool.name);
+            continue;
+        };
+        let rounds: Vec<Round> = (0..options.rounds).map(|_| round(&tool, &program, bed, pods)).collect();
+        let pick = |f: fn(&Round) -> f64| median(rounds.iter().map(f).collect());
+        let row = json!({
+            "first_rows_s": pick(|r| r.first), "all_rows_s": pick(|r| r.all), "rss_mib": pick(|r| r.rss),
+            "idle_cpu_percent": pick(|r| r.idle), "filter_ms": pick(|r| r.filter), "key_to_frame_ms": pick(|r| r.key),
+            "all_rows_over_reader": pick(|r| r.all) / plain,
+        });
+        println!(
+            "{:<10}{:>14.3}{:>12.3}{:>12.0}{:>12.2}{:>14.1}{:>14.1}   ({:.2} × reader)",
+            tool.name,
+            pick(|r| r.first),
+            pick(|r| r.all),
+            pick(|r| r.rss),
+            pick(|r| r.idle),
+            pick(|r| r.filter),
+            pick(|r| r.key),
+            pick(|r| r.all) / plain
+        );
+        rows.insert(tool.name.to_owned(), row);
+    }
+    json!({ "pods": pods, "tools": rows })
+}
+
+struct Round {
+    first: f64,
+    all: f64,
+    rss: f64,
+    idle: f64,
+    filter: f64,
+    key: f64,
+}
+
+/// One start of one tool: until the title counts every pod, at rest, filtering, moving the cursor.
+fn round(tool: &Tool, program: &str, bed: &Bed, pods: u64) -> Round {
+    let home = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let terminal = Terminal::start(program, tool.arguments, home.path(), &bed.kubeconfig);
+    let first = terminal.until(120, |screen| screen.contains("web-0")).duration_since(began).as_secs_f64();
+    let all =
+        terminal.until(180, |screen| tool.count(screen) == Some(pods)).duration_since(began).as_secs_f64();
+    pause(3_000);
+    let before = terminal.cpu_seconds();
+    let rest = Instant::now();
+    pause(10_000);
+    let idle = (terminal.cpu_seconds() - before) / rest.elapsed().as_secs_f64() * 100.0;
+    let rss = terminal.rss_mib();
+
+    // The cursor: ten steps down, each until the screen shows a change.
+    let mut steps = Vec::new();
+    for _ in 0..10 {
+        let seen = terminal.version();
+        let at = Instant::now();
+        terminal.keys("j");
+        steps.push(terminal.changed(seen, 10).duration_since(at).as_secs_f64() * 1e3);
+        pause(150);
+    }
+
+    // The filter: all but the last key first, then the last key until the title counts what is left.
+    terminal.keys("/");
+    pause(200);
+    terminal.keys("web-00012");
+    pause(if pods > 20_000 { 8_000 } else { 3_000 });
+    let at = Instant::now();
+    terminal.keys(tool.last_filter_key);
+    let filter =
+        terminal.until(30, |screen| tool.count(screen) == Some(1)).duration_since(at).as_secs_f64() * 1e3;
+    Round { first, all, rss, idle, filter, key: median(steps) }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
