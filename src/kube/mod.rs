@@ -14,6 +14,8 @@ mod discovery;
 mod error;
 mod exec_plugin;
 mod kinds;
+pub mod logs;
+pub mod objects;
 mod settings;
 mod stream;
 mod watch;

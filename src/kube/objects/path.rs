@@ -1,0 +1,193 @@
+//! A part of an object by a path: a small, predictable piece of JSONPath.
+//!
+//! `spec.containers[0].image`, `.status.conditions[?(@.type=="Ready")].status`, `metadata.labels['app.kubernetes.io/name']`,
+//! `metadata.annotations.a\.b`, `spec.containers[*].name`. kubectl's braces around it are taken too.
+
+use serde_json::Value;
+
+/// Why a path gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    #[error("the path {path:?} cannot be read: {why}")]
+    Syntax { path: String, why: String },
+    #[error("there is no {step} at {at:?}; there is: {there}")]
+    Missing { step: String, at: String, there: String },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    Key(String),
+    Index(i64),
+    All,
+    /// Items whose field (by a path of keys) has this value.
+    Where(Vec<String>, String),
+}
+
+/// The part of `value` that `path` names. A path with `*` or a filter gives a list, of one item too.
+pub fn select(value: &Value, path: &str) -> Result<Value, PathError> {
+    let steps = parse(path)?;
+    let many = steps.iter().any(|s| matches!(s, Step::All | Step::Where(..)));
+    let mut found = vec![value];
+    let mut at = String::new();
+    for step in &steps {
+        let mut next = Vec::with_capacity(found.len());
+        for value in &found {
+            follow(value, step, &mut next);
+        }
+        if next.is_empty() && !matches!(step, Step::All) {
+            let there = found.first().map(|v| what_is_there(v)).unwrap_or_default();
+            return Err(PathError::Missing { step: describe(step), at, there });
+        }
+        found = next;
+        at.push_str(&match step {
+            Step::Key(k) => format!(".{k}"),
+            other => describe(other),
+        });
+    }
+    if many {
+        Ok(Value::Array(found.into_iter().cloned().collect()))
+    } else {
+        Ok(found.first().map(|v| (*v).clone()).unwrap_or(Value::Null))
+    }
+}
+
+fn follow<'a>(value: &'a Value, step: &Step, out: &mut Vec<&'a Value>) {
+    match (step, value) {
+        (Step::Key(key), Value::Object(map)) => out.extend(map.get(key)),
+        (Step::Index(i), Value::Array(items)) => {
+            let at = if *i < 0 { items.len() as i64 + i } else { *i };
+            out.extend(usize::try_from(at).ok().and_then(|at| items.get(at)));
+        }
+        (Step::All, Value::Array(items)) => out.extend(items),
+        (Step::All, Value::Object(map)) => out.extend(map.values()),
+        (Step::Where(field, wanted), Value::Array(items)) => out.extend(items.iter().filter(|item| {
+            let found = field.iter().try_fold(*item, |v, key| v.get(key));
+            found.is_some_and(|v| match v {
+                Value::String(s) => s == wanted,
+                other => other.to_string() == *wanted,
+            })
+        })),
+        _ => {}
+    }
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::Key(k) => k.clone(),
+        Step::Index(i) => format!("[{i}]"),
+        Step::All => "[*]".to_owned(),
+        Step::Where(field, value) => format!("[?(@.{}==\"{value}\")]", field.join(".")),
+    }
+}
+
+fn what_is_there(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&str> = map.keys().map(String::as_str).take(20).collect();
+            if map.len() > keys.len() {
+                keys.push("…");
+            }
+            keys.join(", ")
+        }
+        Value::Array(items) => format!("a list of {}", items.len()),
+        other => format!("the value {other}"),
+    }
+}
+
+fn parse(path: &str) -> Result<Vec<Step>, PathError> {
+    let bad = |why: &str| PathError::Syntax { path: path.to_owned(), why: why.to_owned() };
+    let mut rest = path.trim();
+    if let Some(inner) = rest.strip_prefix('{') {
+        rest = inner.strip_suffix('}').ok_or_else(|| bad("the brace is not closed"))?;
+    }
+    rest = rest.strip_prefix('$').unwrap_or(rest);
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let (step, after) =
+                bracket(inner).ok_or_else(|| bad("[…] holds an index, *, 'key' or ?(@.field==\"value\")"))?;
+            steps.push(step);
+            rest = after;
+            continue;
+        }
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        let mut key = String::new();
+        let mut chars = rest.char_indices();
+        let mut end = rest.len();
+        while let Some((i, c)) = chars.next() {
+            match c {
+                '\\' => key.extend(chars.next().map(|(_, c)| c)),
+                '.' | '[' => {
+                    end = i;
+                    break;
+                }
+                c => key.push(c),
+            }
+        }
+        rest = &rest[end..];
+        match key.as_str() {
+            "" if rest.is_empty() => {}
+            "" if rest.starts_with('[') => {}
+            "" => return Err(bad("a name is missing between two dots")),
+            "*" => steps.push(Step::All),
+            _ => steps.push(Step::Key(key)),
+        }
+    }
+    Ok(steps)
+}
+
+/// What is inside `[…]`, and what follows it.
+fn bracket(inner: &str) -> Option<(Step, &str)> {
+    if let Some(quote) = inner.chars().next().filter(|c| matches!(c, '\'' | '"')) {
+        let (key, after) = inner[1..].split_once(quote)?;
+        return Some((Step::Key(key.to_owned()), after.strip_prefix(']')?));
+    }
+    if let Some(filter) = inner.strip_prefix("?(") {
+        let (filter, after) = filter.split_once(")]")?;
+        let (field, value) = filter.split_once("==")?;
+        let field = field.trim().strip_prefix("@.")?.split('.').map(str::to_owned).collect();
+        let value = value.trim().trim_matches(['"', '\'']).to_owned();
+        return Some((Step::Where(field, value), after));
+    }
+    let (index, after) = inner.split_once(']')?;
+    match index.trim() {
+        "*" => Some((Step::All, after)),
+        number => Some((Step::Index(number.parse().ok()?), after)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn paths_lead_to_their_parts() {
+        let pod = json!({
+            "metadata": {"labels": {"app.kubernetes.io/name": "web"}},
+            "spec": {"containers": [{"name": "a", "image": "x:1"}, {"name": "b", "image": "y:2"}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Initialized", "status": "False"}]},
+        });
+        for (path, expected) in [
+            ("spec.containers[0].image", json!("x:1")),
+            ("{.spec.containers[-1].image}", json!("y:2")),
+            ("$.spec.containers[*].name", json!(["a", "b"])),
+            ("metadata.labels['app.kubernetes.io/name']", json!("web")),
+            ("metadata.labels.app\\.kubernetes\\.io/name", json!("web")),
+            ("status.conditions[?(@.type==\"Ready\")].status", json!(["True"])),
+            ("", pod.clone()),
+        ] {
+            assert_eq!(select(&pod, path), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_path_says_what_is_there() {
+        let pod = json!({"spec": {"containers": [], "nodeName": "n"}});
+        let error = select(&pod, "spec.container").unwrap_err();
+        assert_eq!(error.to_string(), "there is no container at \".spec\"; there is: containers, nodeName");
+        assert!(matches!(select(&pod, "spec..x"), Err(PathError::Syntax { .. })));
+        assert!(matches!(select(&pod, "spec[x]"), Err(PathError::Syntax { .. })));
+        assert_eq!(select(&pod, "spec.containers[*]"), Ok(json!([])));
+    }
+}
