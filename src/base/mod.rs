@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod ids;
+pub mod json;
 pub mod paths;
 pub mod text;
 

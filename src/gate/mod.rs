@@ -37,6 +37,7 @@ mod engine;
 mod operation;
 mod preview;
 mod spec;
+pub mod wire;
 
 pub use approval::{
     Amendment, Approval, CallResult, Decided, Decision, Grant, NewGrant, TargetPattern, Verdict, Waited,
