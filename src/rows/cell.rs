@@ -118,6 +118,25 @@ impl Cell {
         Cell::Status(CompactString::new(text), tone)
     }
 
+    /// Adds the text as drawn to `out`, without making a string of its own.
+    pub fn write(&self, now: i64, out: &mut String) {
+        use std::fmt::Write as _;
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Cell::Text(t) | Cell::Status(t, _) => {
+                out.push_str(t);
+                Ok(())
+            }
+            Cell::Number(n) => write!(out, "{n}"),
+            Cell::Cpu(m) => write!(out, "{m}m"),
+            Cell::Ratio(a, b) => write!(out, "{a}/{b}"),
+            other => {
+                out.push_str(&other.display(now));
+                Ok(())
+            }
+        };
+    }
+
     /// The text as drawn, with ages counted up to `now` (seconds since the epoch). It may still hold
     /// harmful characters: the screen passes it through `SafeText`.
     pub fn display(&self, now: i64) -> CompactString {
@@ -140,7 +159,9 @@ impl Cell {
             (Cell::Unknown, Cell::Unknown) => Ordering::Equal,
             (Cell::Unknown, _) => Ordering::Greater,
             (_, Cell::Unknown) => Ordering::Less,
-            (Cell::Text(a) | Cell::Status(a, _), Cell::Text(b) | Cell::Status(b, _)) => a.cmp(b),
+            (Cell::Text(a) | Cell::Status(a, _), Cell::Text(b) | Cell::Status(b, _)) => {
+                super::order::natural(a, b)
+            }
             (Cell::Number(a), Cell::Number(b))
             | (Cell::Cpu(a), Cell::Cpu(b))
             | (Cell::Memory(a), Cell::Memory(b))
@@ -150,7 +171,24 @@ impl Cell {
             (Cell::Ratio(a, b), Cell::Ratio(c, d)) => (u64::from(*a) * u64::from((*d).max(1)))
                 .cmp(&(u64::from(*c) * u64::from((*b).max(1))))
                 .then(b.cmp(d)),
-            (a, b) => a.display(0).cmp(&b.display(0)),
+            // A column that mixes sorts of values (a server's "<none>" among numbers) keeps each together.
+            (a, b) => a.class().cmp(&b.class()),
+        }
+    }
+
+    pub(super) const TEXT_CLASS: u8 = 6;
+
+    /// Which sort of value it is, in the order that sorts are kept in.
+    pub(super) fn class(&self) -> u8 {
+        match self {
+            Cell::Number(_) => 0,
+            Cell::Time(_) => 1,
+            Cell::Cpu(_) => 2,
+            Cell::Memory(_) => 3,
+            Cell::Percent(_) => 4,
+            Cell::Ratio(..) => 5,
+            Cell::Text(_) | Cell::Status(..) => Self::TEXT_CLASS,
+            Cell::Unknown => 7,
         }
     }
 
@@ -181,6 +219,17 @@ pub fn age(seconds: i64) -> CompactString {
         63_072_000..252_288_000 => with_rest(d / 365, 'y', d % 365, 'd'),
         _ => format_compact!("{}y", d / 365),
     }
+}
+
+/// In how many seconds the text of an age changes next: at least 1.
+pub fn age_changes_in(seconds: i64) -> i64 {
+    let step = match seconds {
+        i64::MIN..600 => 1,
+        600..28_800 => 60,
+        28_800..691_200 => 3600,
+        _ => 86_400,
+    };
+    step - seconds.rem_euclid(step)
 }
 
 fn with_rest(big: i64, big_unit: char, small: i64, small_unit: char) -> CompactString {
@@ -225,6 +274,17 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(age(seconds), text, "{seconds} s");
         }
+    }
+
+    #[test]
+    fn an_age_is_the_same_until_it_is_said_to_change() {
+        for seconds in (0..1_000_000).step_by(977) {
+            let change = age_changes_in(seconds);
+            assert!(change >= 1);
+            assert_eq!(age(seconds), age(seconds + change - 1), "{seconds} s");
+        }
+        assert_eq!(age_changes_in(659), 1);
+        assert_eq!(age_changes_in(86_400 * 9), 86_400);
     }
 
     #[test]

@@ -7,9 +7,17 @@
 pub mod cell;
 pub mod delta;
 pub mod feed;
+pub mod filter;
 pub mod lines;
+pub mod order;
+pub mod slots;
+pub mod table;
+pub mod view;
 
 pub use cell::{Align, Cell, Column, ColumnKind, Tone};
 pub use delta::{Phase, Row, RowKey, SourceState, TableDelta};
 pub use feed::{TableFeed, TableSender, feed};
 pub use lines::{Line, LineSource};
+pub use order::{Sort, Source};
+pub use table::{Changes, Table};
+pub use view::{Plan, View};
