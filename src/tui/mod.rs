@@ -27,4 +27,5 @@ pub mod object;
 pub mod pane;
 pub mod panes;
 pub mod shared;
+pub mod skin;
 pub mod theme;
