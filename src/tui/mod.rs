@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod effect;
+pub mod keymap;
 pub mod object;
 pub mod pane;
 pub mod panes;
