@@ -2,8 +2,13 @@
 //!
 //! To add an operation, write it in its noun's file and add it to that file's `LIST`.
 
+mod common;
+mod event;
+mod manifest;
+mod object;
 mod operation;
 mod session;
+mod workload;
 
 use std::sync::Arc;
 
@@ -18,7 +23,8 @@ pub struct Deck {
 }
 
 /// Every operation, by noun.
-pub const ALL: &[&[Definition<Deck>]] = &[operation::LIST, session::LIST];
+pub const ALL: &[&[Definition<Deck>]] =
+    &[event::LIST, manifest::LIST, object::LIST, operation::LIST, session::LIST, workload::LIST];
 
 /// Every operation, flat.
 pub fn all() -> impl Iterator<Item = &'static Definition<Deck>> {

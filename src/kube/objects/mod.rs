@@ -1,8 +1,27 @@
 //! Single objects: shown, described, changed.
+//!
+//! A [`Place`] says where an object is. [`look`] reads it for people and agents; [`scale`], [`restart`], [`delete`],
+//! [`apply`] and [`edit`] change it. Each change has a `plan`, computed by the server's dry run, and a `run` that takes
+//! the state which the plan [`Seen`] and lets the server refuse any other. What has no I/O ([`yaml`], [`path`], [`mask`],
+//! [`describe`]) stands by itself.
 
+pub mod apply;
+pub mod around;
+pub mod delete;
 pub mod describe;
+pub mod edit;
 pub mod events;
+pub mod look;
+pub mod manifest;
 pub mod mask;
 pub mod path;
+pub mod place;
+pub mod plan;
 pub mod quantity;
+pub mod restart;
+pub mod scale;
 pub mod yaml;
+
+pub use events::EventRow;
+pub use place::{Place, Seen};
+pub use plan::Plan;

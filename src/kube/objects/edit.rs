@@ -1,0 +1,167 @@
+//! Replacing an object by an edited manifest, unless someone else changed it meanwhile.
+
+use serde_json::{Value, json};
+
+use super::describe::part::{items, text};
+use super::manifest::Document;
+use super::mask;
+use super::place::{Place, Seen};
+use super::plan::{MANAGER, Plan, comparable, refusal, sides};
+use crate::base;
+use crate::kube::{Call, Error};
+
+/// What the edit would change.
+pub async fn plan(place: &Place, document: &Document) -> base::Result<Plan> {
+    let (live, edited) = prepare(place, document).await?;
+    let mut after = write(place, &edited, true).await.map_err(refusal)?;
+    let seen = Some(Seen::of(&live));
+    let mut before = live;
+    comparable(&mut before, &place.resource);
+    comparable(&mut after, &place.resource);
+    let (before, after) = sides(Some(before), after);
+    let mut plan = Plan {
+        seen,
+        checks: vec!["server dry run ok".to_owned()],
+        equivalent: Some(format!("kubectl replace -f - {}", place.flags())),
+        ..Plan::default()
+    };
+    if before == after {
+        plan.warnings.push("nothing changes".to_owned());
+    }
+    (plan.before, plan.after) = (before, after);
+    Ok(plan)
+}
+
+/// Writes the edit. With `seen`, only on the object in that state.
+pub async fn run(place: &Place, document: &Document, seen: Option<&Seen>) -> base::Result<Seen> {
+    let (live, edited) = prepare(place, document).await?;
+    place.expect(&live, seen)?;
+    let after = write(place, &edited, false).await.map_err(refusal)?;
+    Ok(Seen::of(&after))
+}
+
+async fn write(place: &Place, edited: &Value, dry: bool) -> Result<Value, Error> {
+    let call = Call::put(place.path())
+        .query("fieldManager", MANAGER)
+        .query("fieldValidation", "Strict")
+        .query_if("dryRun", dry.then_some("All"))
+        .json(edited)?;
+    place.cluster.json(call).await
+}
+
+/// The live object, and the edit as it may be written on it.
+async fn prepare(place: &Place, document: &Document) -> base::Result<(Value, Value)> {
+    let mut edited = document.value.clone();
+    if document.name() != place.name || document.kind() != *place.resource.kind {
+        return Err(base::Error::invalid(format!(
+            "the manifest is of {}, not of {}",
+            document.words(),
+            place.words()
+        ))
+        .next("An object's kind and name cannot be edited: apply the manifest to make another object."));
+    }
+    if document.namespace().is_some_and(|n| Some(&n) != place.namespace.as_ref()) {
+        return Err(base::Error::invalid(format!(
+            "the manifest is of another namespace than {}",
+            place.words()
+        )));
+    }
+    let read_at = text(&edited, "/metadata/resourceVersion");
+    if read_at.is_empty() {
+        return Err(base::Error::invalid("the manifest has no metadata.resourceVersion")
+            .next("Keep it as resource_get gave it: it says which state was edited."));
+    }
+    let live = place.get().await?;
+    let now = Seen::of(&live);
+    let uid = text(&edited, "/metadata/uid");
+    if !uid.is_empty() && uid != now.uid {
+        return Err(base::Error::new(
+            base::Code::Conflict,
+            format!("{} was deleted and made anew since it was read", place.words()),
+        ));
+    }
+    if read_at != now.revision {
+        // The object's status changes all the time; only what an edit could overwrite is a conflict.
+        let base = at_revision(place, &read_at).await;
+        if let Some(conflict) = conflict(place, base.as_ref(), &live, &edited) {
+            return Err(conflict);
+        }
+        edited["metadata"]["resourceVersion"] = json!(now.revision);
+        if let Some(status) = live.get("status") {
+            edited["status"] = status.clone();
+        }
+    }
+    let lost = mask::unmask_from(&mut edited, &live);
+    if !lost.is_empty() {
+        return Err(base::Error::invalid(format!("the values of {} are masks, not values", lost.join(", "))));
+    }
+    Ok((live, edited))
+}
+
+/// The object as it was at a resource version, while the server still keeps that (five minutes by default): a GET
+/// cannot ask for it, a list of one can. Source: Kubernetes API concepts, `resourceVersionMatch=Exact`.
+async fn at_revision(place: &Place, revision: &str) -> Option<Value> {
+    let call = Call::get(place.resource.path(place.namespace.as_deref(), None))
+        .query("fieldSelector", format!("metadata.name={}", place.name))
+        .query("resourceVersion", revision)
+        .query("resourceVersionMatch", "Exact")
+        .query("limit", "1");
+    let list = place.cluster.json(call).await.ok()?;
+    let mut found = items(&list, "/items").first()?.clone();
+    // The items of a list do not repeat what the list says of them.
+    found["apiVersion"] = json!(place.resource.api_version());
+    found["kind"] = json!(&*place.resource.kind);
+    Some(found)
+}
+
+/// The error if someone else changed more than the status, with the other's change.
+fn conflict(place: &Place, base: Option<&Value>, live: &Value, edited: &Value) -> Option<base::Error> {
+    let error = |what: String| {
+        base::Error::new(base::Code::Conflict, format!("{} changed since it was read{what}", place.words()))
+            .next("Read it again and repeat the edit on what is there now.")
+    };
+    let Some(base) = base else {
+        let read_at = text(edited, "/metadata/resourceVersion");
+        let managers: Vec<Value> = items(live, "/metadata/managedFields")
+            .iter()
+            .map(|m| json!({"manager": text(m, "/manager"), "time": text(m, "/time"), "operation": text(m, "/operation")}))
+            .collect();
+        return Some(
+            error(format!(" at revision {read_at}, too long ago to tell how"))
+                .details(json!({"managers": managers})),
+        );
+    };
+    let (mut before, mut after) = (base.clone(), live.clone());
+    comparable(&mut before, &place.resource);
+    comparable(&mut after, &place.resource);
+    let (before, after) = sides(Some(before), after);
+    if before == after {
+        return None;
+    }
+    let diff: Vec<String> = similar::TextDiff::from_lines(&before, &after)
+        .iter_all_changes()
+        .filter_map(|c| match c.tag() {
+            similar::ChangeTag::Delete => Some(format!("-{}", c.value().trim_end())),
+            similar::ChangeTag::Insert => Some(format!("+{}", c.value().trim_end())),
+            similar::ChangeTag::Equal => None,
+        })
+        .take(60)
+        .collect();
+    Some(error(format!(", by another: {}", brief(&diff))).details(json!({"other_change": diff})))
+}
+
+fn brief(diff: &[String]) -> String {
+    let words: Vec<String> =
+        diff.iter().take(4).map(|l| format!("{}{}", &l[..1], l[1..].trim_start())).collect();
+    let more = if diff.len() > 4 { format!(" … ({} lines)", diff.len()) } else { String::new() };
+    format!("{}{more}", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_conflict_is_said_in_a_line() {
+        let diff = vec!["-  replicas: 3".to_owned(), "+  replicas: 5".to_owned()];
+        assert_eq!(super::brief(&diff), "-replicas: 3, +replicas: 5");
+    }
+}

@@ -1,0 +1,245 @@
+//! Where an object is, and reading it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::describe::part::text;
+use crate::base;
+use crate::kube::{Call, Cluster, Clusters, Error, Resource};
+
+/// The only form of a list that is needed where names and owners are enough.
+const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
+
+/// One object's address in one cluster. The object need not be there.
+#[derive(Clone)]
+pub struct Place {
+    pub cluster: Arc<Cluster>,
+    pub resource: Resource,
+    /// Absent for what has no namespace.
+    pub namespace: Option<String>,
+    pub name: String,
+}
+
+/// The state of an object that a preview was computed on, or that a change must meet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    pub uid: String,
+    pub revision: String,
+}
+
+impl Seen {
+    pub fn of(object: &Value) -> Self {
+        Self { uid: text(object, "/metadata/uid"), revision: text(object, "/metadata/resourceVersion") }
+    }
+}
+
+impl Place {
+    /// Finds the cluster, what `kind` means there, and the namespace: the one given, or the context's own.
+    pub async fn find(
+        clusters: &Clusters,
+        cluster: Option<&str>,
+        namespace: Option<&str>,
+        kind: &str,
+        name: &str,
+    ) -> base::Result<Self> {
+        if name.is_empty() {
+            return Err(base::Error::invalid("the object's name is empty"));
+        }
+        let cluster = clusters.get(cluster)?;
+        let resource = cluster.resolve(kind).await?;
+        Ok(Self::at(cluster, resource, namespace, name))
+    }
+
+    pub fn at(cluster: Arc<Cluster>, resource: Resource, namespace: Option<&str>, name: &str) -> Self {
+        let namespace =
+            resource.namespaced.then(|| namespace.map_or_else(|| cluster.default_namespace(), str::to_owned));
+        Self { cluster, resource, namespace, name: name.to_owned() }
+    }
+
+    pub fn path(&self) -> String {
+        self.resource.path(self.namespace.as_deref(), Some(&self.name))
+    }
+
+    /// The path of a subresource, such as `scale`.
+    pub fn sub(&self, subresource: &str) -> String {
+        format!("{}/{subresource}", self.path())
+    }
+
+    pub async fn get(&self) -> Result<Value, Error> {
+        self.cluster.json(Call::get(self.path())).await
+    }
+
+    /// As [`Place::get`]; `None` if it is not there.
+    pub async fn find_live(&self) -> Result<Option<Value>, Error> {
+        match self.get().await {
+            Ok(object) => Ok(Some(object)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// `deployment web in shop on prod`, for sentences.
+    pub fn words(&self) -> String {
+        let namespace = self.namespace.as_ref().map(|n| format!(" in {n}")).unwrap_or_default();
+        format!("{} {}{namespace} on {}", self.resource.singular, self.name, self.cluster.name())
+    }
+
+    /// `deployment.apps/web -n shop --context prod`, for kubectl.
+    pub fn kubectl(&self) -> String {
+        let kind = &self.resource.singular;
+        let kind = if self.resource.group.is_empty() || self.resource.target_kind() == **kind {
+            kind.to_string()
+        } else {
+            format!("{kind}.{}", self.resource.group)
+        };
+        format!("{kind}/{} {}", shell(&self.name), self.flags())
+    }
+
+    /// `-n shop --context prod`
+    pub fn flags(&self) -> String {
+        let namespace = self.namespace.as_ref().map(|n| format!("-n {} ", shell(n))).unwrap_or_default();
+        format!("{namespace}--context {}", shell(self.cluster.name()))
+    }
+
+    /// Fails if the object is not the one, or not in the state, that was seen.
+    pub fn expect(&self, live: &Value, seen: Option<&Seen>) -> base::Result<()> {
+        let Some(seen) = seen else { return Ok(()) };
+        let now = Seen::of(live);
+        let what = if !seen.uid.is_empty() && seen.uid != now.uid {
+            "was deleted and made anew"
+        } else if !seen.revision.is_empty() && seen.revision != now.revision {
+            "changed"
+        } else {
+            return Ok(());
+        };
+        Err(base::Error::new(
+            base::Code::Conflict,
+            format!("{} {what} since it was looked at: nothing was done", self.words()),
+        )
+        .next("Preview the change again on what is there now.")
+        .details(serde_json::json!({
+            "expected": {"identity": seen.uid, "revision": seen.revision},
+            "found": {"identity": now.uid, "revision": now.revision},
+        })))
+    }
+}
+
+/// A word as a POSIX shell takes it.
+pub fn shell(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Pages of a list are no larger than this, so that a big namespace does not come in one piece.
+const PAGE: usize = 500;
+
+/// What a list gave.
+#[derive(Debug, Default)]
+pub struct Listed {
+    pub items: Vec<Value>,
+    /// There were more than were asked for.
+    pub more: bool,
+}
+
+/// Lists objects, `most` at most.
+pub struct List<'a> {
+    pub cluster: &'a Cluster,
+    pub path: String,
+    pub labels: Option<String>,
+    pub fields: Option<String>,
+    /// Only `metadata` of each.
+    pub metadata: bool,
+    pub most: usize,
+}
+
+impl<'a> List<'a> {
+    pub fn new(cluster: &'a Cluster, path: impl Into<String>) -> Self {
+        Self { cluster, path: path.into(), labels: None, fields: None, metadata: false, most: 5_000 }
+    }
+
+    #[must_use]
+    pub fn labels(mut self, selector: impl Into<String>) -> Self {
+        self.labels = Some(selector.into());
+        self
+    }
+
+    #[must_use]
+    pub fn fields(mut self, selector: impl Into<String>) -> Self {
+        self.fields = Some(selector.into());
+        self
+    }
+
+    #[must_use]
+    pub fn metadata(mut self) -> Self {
+        self.metadata = true;
+        self
+    }
+
+    #[must_use]
+    pub fn most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+
+    pub async fn read(self) -> Result<Listed, Error> {
+        let mut out = Listed::default();
+        self.each(|item| out.items.push(item)).await.map(|more| out.more = more)?;
+        Ok(out)
+    }
+
+    /// Gives each object to `take`, page by page; true if there were more than `most`.
+    pub async fn each(&self, mut take: impl FnMut(Value)) -> Result<bool, Error> {
+        let mut cursor: Option<String> = None;
+        let mut seen = 0;
+        loop {
+            let page = PAGE.min(self.most.saturating_sub(seen)).max(1);
+            let mut call = Call::get(&self.path)
+                .query("limit", page.to_string())
+                .query_if("labelSelector", self.labels.as_deref())
+                .query_if("fieldSelector", self.fields.as_deref())
+                .query_if("continue", cursor.as_deref());
+            if self.metadata {
+                call = call.accept(METADATA_LIST);
+            }
+            let mut list = self.cluster.json(call).await?;
+            cursor = Some(text(&list, "/metadata/continue")).filter(|c| !c.is_empty());
+            if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
+                seen += items.len();
+                items.into_iter().for_each(&mut take);
+            }
+            if cursor.is_none() || seen >= self.most {
+                return Ok(cursor.is_some());
+            }
+        }
+    }
+
+    /// How many there are, read from one item and the server's count of the rest.
+    pub async fn count(self) -> Result<u64, Error> {
+        let call = Call::get(&self.path)
+            .query("limit", "1")
+            .query_if("labelSelector", self.labels.as_deref())
+            .query_if("fieldSelector", self.fields.as_deref())
+            .accept(METADATA_LIST);
+        let list = self.cluster.json(call).await?;
+        let rest = list.pointer("/metadata/remainingItemCount").and_then(Value::as_u64).unwrap_or(0);
+        Ok(list.get("items").and_then(Value::as_array).map_or(0, Vec::len) as u64 + rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(shell("kind-1/a_b.c"), "kind-1/a_b.c");
+        assert_eq!(shell("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell(""), "''");
+    }
+}

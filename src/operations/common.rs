@@ -1,0 +1,188 @@
+//! What the operations on Kubernetes objects share: defaults filled in, kinds by one name, previews from plans.
+
+use std::sync::Arc;
+
+use super::Deck;
+use crate::base::Result;
+use crate::gate::{Context, Diff, Preview, Target, TargetVersion};
+use crate::kube::objects::{Plan, Seen};
+use crate::kube::{Cluster, Kinds};
+
+/// Puts the current context's name where no cluster was named.
+pub fn fill_cluster(deck: &Deck, cluster: &mut Option<String>) -> Result<Arc<Cluster>> {
+    let found = deck.kube.get(cluster.as_deref())?;
+    *cluster = Some(found.name().to_string());
+    Ok(found)
+}
+
+/// Fills in the cluster, the namespace, and the kind's one name, so that policy, approvals and the audit log see the same
+/// words however the call was put.
+pub fn fill(
+    deck: &Deck,
+    cluster: &mut Option<String>,
+    namespace: &mut Option<String>,
+    kind: &mut String,
+) -> Result<()> {
+    let found = fill_cluster(deck, cluster)?;
+    let (word, namespaced) = canonical(kind, found.known_kinds().as_deref());
+    *kind = word;
+    if !namespaced {
+        *namespace = None;
+    } else if namespace.is_none() {
+        *namespace = Some(found.default_namespace());
+    }
+    Ok(())
+}
+
+/// As [`fill`], for a kind that is known to have a namespace.
+pub fn fill_namespaced(
+    deck: &Deck,
+    cluster: &mut Option<String>,
+    namespace: &mut Option<String>,
+) -> Result<()> {
+    let found = fill_cluster(deck, cluster)?;
+    namespace.get_or_insert_with(|| found.default_namespace());
+    Ok(())
+}
+
+/// The target of an operation on one object.
+pub fn target(cluster: &Option<String>, namespace: &Option<String>, kind: &str, name: &str) -> Target {
+    // A version in front says how to read the object, not which object it is.
+    let kind = match kind.split('/').collect::<Vec<_>>()[..] {
+        [_, word] | [_, _, word] => canonical(word, None).0,
+        _ => kind.to_owned(),
+    };
+    Target::kubernetes(cluster.clone().unwrap_or_default(), namespace.clone().unwrap_or_default(), kind, name)
+}
+
+/// A kind's one name, and whether its objects have a namespace. Without the server's own list, the built-in kinds are
+/// known; another is taken as it is written, with a namespace.
+fn canonical(kind: &str, known: Option<&Kinds>) -> (String, bool) {
+    if let Some((kinds, found)) = known.and_then(|k| Some((k, k.find(kind)?))) {
+        let word = if kind.contains('/') {
+            kind.to_owned()
+        } else {
+            let short = found.target_kind();
+            // A metrics "pod" is not the pod.
+            let same = kinds.find(&short).is_some_and(|f| f.group == found.group);
+            if same { short } else { format!("{}.{}", found.singular, found.group) }
+        };
+        return (word, found.namespaced);
+    }
+    let lower = kind.trim().to_lowercase();
+    let (word, group) = lower.split_once('.').map_or((lower.as_str(), None), |(w, g)| (w, Some(g)));
+    let built_in = BUILT_IN.iter().find(|(singular, plural, short, home, _)| {
+        (word == *singular || word == *plural || short.contains(&word)) && group.is_none_or(|g| g == *home)
+    });
+    built_in.map_or((lower.clone(), true), |(singular, _, _, _, namespaced)| {
+        ((*singular).to_owned(), *namespaced)
+    })
+}
+
+/// Singular, plural, short names, group, whether it has a namespace.
+type BuiltIn = (&'static str, &'static str, &'static [&'static str], &'static str, bool);
+
+const BUILT_IN: &[BuiltIn] = &[
+    ("pod", "pods", &["po"], "", true),
+    ("service", "services", &["svc"], "", true),
+    ("configmap", "configmaps", &["cm"], "", true),
+    ("secret", "secrets", &["sec"], "", true),
+    ("serviceaccount", "serviceaccounts", &["sa"], "", true),
+    ("persistentvolumeclaim", "persistentvolumeclaims", &["pvc"], "", true),
+    ("persistentvolume", "persistentvolumes", &["pv"], "", false),
+    ("node", "nodes", &["no"], "", false),
+    ("namespace", "namespaces", &["ns"], "", false),
+    ("event", "events", &["ev"], "", true),
+    ("endpoints", "endpoints", &["ep"], "", true),
+    ("resourcequota", "resourcequotas", &["quota"], "", true),
+    ("limitrange", "limitranges", &["limits"], "", true),
+    ("replicationcontroller", "replicationcontrollers", &["rc"], "", true),
+    ("deployment", "deployments", &["deploy", "dp"], "apps", true),
+    ("replicaset", "replicasets", &["rs"], "apps", true),
+    ("statefulset", "statefulsets", &["sts"], "apps", true),
+    ("daemonset", "daemonsets", &["ds"], "apps", true),
+    ("controllerrevision", "controllerrevisions", &[], "apps", true),
+    ("job", "jobs", &["jo"], "batch", true),
+    ("cronjob", "cronjobs", &["cj"], "batch", true),
+    ("horizontalpodautoscaler", "horizontalpodautoscalers", &["hpa"], "autoscaling", true),
+    ("ingress", "ingresses", &["ing"], "networking.k8s.io", true),
+    ("ingressclass", "ingressclasses", &[], "networking.k8s.io", false),
+    ("networkpolicy", "networkpolicies", &["netpol", "np"], "networking.k8s.io", true),
+    ("poddisruptionbudget", "poddisruptionbudgets", &["pdb"], "policy", true),
+    ("endpointslice", "endpointslices", &[], "discovery.k8s.io", true),
+    ("role", "roles", &["ro"], "rbac.authorization.k8s.io", true),
+    ("rolebinding", "rolebindings", &["rb"], "rbac.authorization.k8s.io", true),
+    ("clusterrole", "clusterroles", &["cr"], "rbac.authorization.k8s.io", false),
+    ("clusterrolebinding", "clusterrolebindings", &["crb"], "rbac.authorization.k8s.io", false),
+    ("storageclass", "storageclasses", &["sc"], "storage.k8s.io", false),
+    ("volumeattachment", "volumeattachments", &[], "storage.k8s.io", false),
+    ("priorityclass", "priorityclasses", &["pc"], "scheduling.k8s.io", false),
+    ("lease", "leases", &[], "coordination.k8s.io", true),
+    (
+        "customresourcedefinition",
+        "customresourcedefinitions",
+        &["crd", "crds"],
+        "apiextensions.k8s.io",
+        false,
+    ),
+    ("apiservice", "apiservices", &[], "apiregistration.k8s.io", false),
+    (
+        "mutatingwebhookconfiguration",
+        "mutatingwebhookconfigurations",
+        &[],
+        "admissionregistration.k8s.io",
+        false,
+    ),
+    (
+        "validatingwebhookconfiguration",
+        "validatingwebhookconfigurations",
+        &[],
+        "admissionregistration.k8s.io",
+        false,
+    ),
+];
+
+/// A plan as the gate shows it. Comparing large texts takes time, so a thread does it.
+pub async fn preview(target: Target, plan: Plan) -> Result<Preview> {
+    let (before, after) = (plan.before, plan.after);
+    let compare = move || Diff::between(&before, &after);
+    let diff = tokio::task::spawn_blocking(compare).await.map_err(crate::base::Error::internal)?;
+    Ok(Preview {
+        version: plan.seen.as_ref().map(version),
+        diff,
+        affects: plan.affects,
+        checks: plan.checks,
+        warnings: plan.warnings,
+        equivalent: plan.equivalent,
+        ..Preview::of(target)
+    })
+}
+
+pub fn version(seen: &Seen) -> TargetVersion {
+    TargetVersion { identity: seen.uid.clone(), revision: seen.revision.clone() }
+}
+
+/// The state that the caller or approver has seen, if the call is bound to one.
+pub fn seen(cx: &Context) -> Option<Seen> {
+    cx.expected().map(|v| Seen { uid: v.identity.clone(), revision: v.revision.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_one_name_however_it_is_written() {
+        for word in ["deploy", "deployments", "Deployment", "deployments.apps", "dp"] {
+            assert_eq!(canonical(word, None), ("deployment".into(), true), "{word}");
+        }
+        assert_eq!(canonical("no", None), ("node".into(), false));
+        assert_eq!(
+            canonical("certificates.cert-manager.io", None),
+            ("certificates.cert-manager.io".into(), true)
+        );
+        assert_eq!(canonical("services.serving.knative.dev", None).0, "services.serving.knative.dev");
+        let cluster = Some("c".to_owned());
+        assert_eq!(target(&cluster, &None, "apps/v1/deployments", "web").kind, "deployment");
+    }
+}

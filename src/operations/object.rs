@@ -1,0 +1,169 @@
+//! Operations that read one object: its text, and its description.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Deck, common};
+use crate::base::{ActorKind, Code, Door, Error, Result};
+use crate::gate::{Context, Definition, Operation, Spec, Target, define};
+use crate::kube::objects::look::{self, Show};
+use crate::kube::objects::{Place, Seen};
+
+pub const LIST: &[Definition<Deck>] = &[define::<ResourceGet>(), define::<ResourceDescribe>()];
+
+/// How an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    #[default]
+    Yaml,
+    Json,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceGetInput {
+    #[schemars(extend("x-complete" = "kind"))]
+    pub kind: String,
+    #[schemars(extend("x-complete" = "name"))]
+    pub name: String,
+    /// Kubeconfig context; default: the current one.
+    #[arg(long, short = 'c', visible_alias = "context")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
+    /// Default: the context's namespace.
+    #[arg(long, short = 'n')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "namespace"))]
+    pub namespace: Option<String>,
+    /// Only this part, such as `spec.containers[*].image`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    pub format: Format,
+    /// Include managedFields.
+    #[arg(long)]
+    #[serde(default)]
+    pub managed_fields: bool,
+    /// Show a Secret's values; for people at the screen only.
+    #[arg(long)]
+    #[serde(default)]
+    pub reveal: bool,
+}
+
+/// An object as text, and which state of which object it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ObjectText {
+    /// The object's UID.
+    pub identity: String,
+    /// Its resourceVersion.
+    pub revision: String,
+    pub text: String,
+}
+
+struct ResourceGet;
+
+impl Operation for ResourceGet {
+    type Deck = Deck;
+    type Input = ResourceGetInput;
+    type Output = ObjectText;
+
+    const SPEC: Spec = Spec::observe(
+        "resource_get",
+        "/v1/resources/{kind}/{name}",
+        "Show one Kubernetes object as YAML or JSON, or a part of it.",
+    );
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        common::fill(deck, &mut input.cluster, &mut input.namespace, &mut input.kind)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        common::target(&input.cluster, &input.namespace, &input.kind, &input.name)
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        if input.reveal {
+            may_reveal(&cx)?;
+        }
+        let (cluster, namespace) = (input.cluster.as_deref(), input.namespace.as_deref());
+        let place = Place::find(&deck.kube, cluster, namespace, &input.kind, &input.name).await?;
+        let object = place.get().await?;
+        let Seen { uid, revision } = Seen::of(&object);
+        let show = Show {
+            json: input.format == Format::Json,
+            managed_fields: input.managed_fields,
+            reveal: input.reveal,
+            path: input.path,
+        };
+        // An object may be megabytes: printing it must not hold up the runtime.
+        let text = tokio::task::spawn_blocking(move || look::show(object, &show))
+            .await
+            .map_err(Error::internal)??;
+        Ok(ObjectText { identity: uid, revision, text })
+    }
+}
+
+/// Values of Secrets are for a person who looks at the screen, and for nobody else, whatever their role.
+fn may_reveal(cx: &Context) -> Result<()> {
+    let actor = cx.actor();
+    if actor.kind == ActorKind::Person && actor.door == Door::Screen {
+        return Ok(());
+    }
+    Err(Error::new(Code::PermissionDenied, "the values of a Secret are shown only to a person at the screen")
+        .next("Leave `reveal` out: keys and sizes are shown to everyone who may read the object."))
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceDescribeInput {
+    #[schemars(extend("x-complete" = "kind"))]
+    pub kind: String,
+    #[schemars(extend("x-complete" = "name"))]
+    pub name: String,
+    /// Kubeconfig context; default: the current one.
+    #[arg(long, short = 'c', visible_alias = "context")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
+    /// Default: the context's namespace.
+    #[arg(long, short = 'n')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "namespace"))]
+    pub namespace: Option<String>,
+}
+
+struct ResourceDescribe;
+
+impl Operation for ResourceDescribe {
+    type Deck = Deck;
+    type Input = ResourceDescribeInput;
+    type Output = ObjectText;
+
+    const SPEC: Spec = Spec::observe(
+        "resource_describe",
+        "/v1/resources/{kind}/{name}/description",
+        "Describe one Kubernetes object in words: state, last failures, what belongs to it, its events.",
+    );
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        common::fill(deck, &mut input.cluster, &mut input.namespace, &mut input.kind)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        common::target(&input.cluster, &input.namespace, &input.kind, &input.name)
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let (cluster, namespace) = (input.cluster.as_deref(), input.namespace.as_deref());
+        let place = Place::find(&deck.kube, cluster, namespace, &input.kind, &input.name).await?;
+        let (object, text) = look::describe(&place, cx.now()).await?;
+        let Seen { uid, revision } = Seen::of(&object);
+        Ok(ObjectText { identity: uid, revision, text })
+    }
+}
