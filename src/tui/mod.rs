@@ -24,6 +24,7 @@
 pub mod action;
 pub mod command;
 pub mod effect;
+pub mod executor;
 pub mod keymap;
 pub mod object;
 pub mod pane;
@@ -31,3 +32,4 @@ pub mod panes;
 pub mod shared;
 pub mod skin;
 pub mod theme;
+pub mod widgets;

@@ -1,0 +1,372 @@
+//! The table that panes show: rows kept by deltas, of which only the visible ones are drawn.
+//!
+//! The cursor is a row's key: it follows its object wherever sorting puts it, and so does the
+//! scroll position. While keys arrive nothing moves: changes of the order wait until the hand rests.
+
+mod columns;
+mod draw;
+mod moves;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+
+pub use columns::{Candidate, Columns, Placed};
+pub use draw::{Paint, Pointed};
+
+use crate::rows::filter::{Filter, Parsed, Shape};
+use crate::rows::view::Rebuilt;
+use crate::rows::{Plan, Row, RowKey, Sort, Source, Table, TableDelta, View};
+use crate::tui::effect::{Cx, Ticket};
+use std::sync::Arc;
+
+/// How long after a key the order is kept still.
+const HOLD: Duration = Duration::from_millis(300);
+/// Sorting that takes longer is said in the title.
+const WORKING_IS_WORTH_SAYING: Duration = Duration::from_millis(500);
+
+/// What a filter's text came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Filtered {
+    /// The rows shown are those that match.
+    Here,
+    /// The server must select by these labels.
+    Labels(String),
+}
+
+/// A table on the screen.
+#[derive(Default)]
+pub struct Grid {
+    table: Table,
+    view: View,
+    columns: Columns,
+    show_cluster: bool,
+    show_namespace: bool,
+    sort: Sort,
+    /// The sort by its column's name, for columns that are not known yet.
+    sort_name: Option<(CompactString, bool)>,
+    /// The column that `Shift-←` and `→` have chosen.
+    sort_choice: Option<usize>,
+    filter: String,
+    faults: bool,
+    wide: bool,
+    /// Columns scrolled away at the left.
+    scroll: usize,
+    placed: Vec<Placed>,
+    hidden_columns: usize,
+    /// `None` until the hand moved: then the first row is the current one, whichever it is.
+    cursor: Option<RowKey>,
+    /// Where the cursor was last.
+    position: usize,
+    top: usize,
+    height: usize,
+    marks: HashSet<RowKey>,
+    anchor: Option<RowKey>,
+    still_until: Option<Timestamp>,
+    job: Option<(Ticket, Timestamp)>,
+}
+
+impl Grid {
+    pub fn new(show_cluster: bool, show_namespace: bool) -> Self {
+        let by = match (show_cluster, show_namespace) {
+            (true, _) => Source::Cluster,
+            (_, true) => Source::Namespace,
+            _ => Source::Name,
+        };
+        let mut grid = Self {
+            show_cluster,
+            show_namespace,
+            sort: Sort { by, descending: false },
+            columns: Columns::new(&[], show_cluster, show_namespace),
+            ..Self::default()
+        };
+        grid.view.replan(grid.plan(Filter::default()));
+        grid
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// How many rows are shown.
+    pub fn shown(&self) -> usize {
+        self.view.len()
+    }
+
+    pub fn total(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    pub fn faults_only(&self) -> bool {
+        self.faults
+    }
+
+    pub fn is_wide(&self) -> bool {
+        self.wide
+    }
+
+    pub fn hidden_columns(&self) -> usize {
+        self.hidden_columns
+    }
+
+    pub fn marks(&self) -> &HashSet<RowKey> {
+        &self.marks
+    }
+
+    /// Whether sorting or filtering takes so long that the operator should know.
+    pub fn is_working(&self, now: Timestamp) -> bool {
+        self.job
+            .as_ref()
+            .is_some_and(|(_, since)| now.duration_since(*since).unsigned_abs() > WORKING_IS_WORTH_SAYING)
+    }
+
+    /// The row under the cursor.
+    pub fn selected(&self) -> Option<&Arc<Row>> {
+        self.view.row(&self.table, self.position()).map(|(row, _)| row)
+    }
+
+    /// The marked rows that are still there, or the one under the cursor.
+    pub fn chosen(&self) -> Vec<RowKey> {
+        let mut marked: Vec<RowKey> =
+            self.marks.iter().filter(|key| self.table.find(key).is_some()).cloned().collect();
+        if marked.is_empty() {
+            return self.selected().map(|row| row.key.clone()).into_iter().collect();
+        }
+        marked.sort_by(crate::rows::order::compare_keys);
+        marked
+    }
+
+    /// The text of a row's column, by the column's name.
+    pub fn cell_text(&self, row: &Row, column: &str, now: Timestamp) -> Option<CompactString> {
+        let source = Source::named(self.table.columns(), column)?;
+        Some(text_of(row, source, now.as_second()))
+    }
+
+    /// The names of the columns shown.
+    pub fn column_names(&self) -> Vec<String> {
+        self.placed.iter().map(|p| self.columns.all()[p.index].name.to_string()).collect()
+    }
+
+    /// Every row shown with its visible columns, the header first, as CSV (RFC 4180).
+    pub fn csv(&self, now: Timestamp) -> String {
+        let shape = self.shape();
+        let names: Vec<_> = self
+            .columns
+            .all()
+            .iter()
+            .filter(|c| shape.sources.contains(&c.source))
+            .map(|c| c.name.to_string())
+            .collect();
+        let mut out = String::new();
+        let line = |fields: &mut dyn Iterator<Item = String>, out: &mut String| {
+            for (i, field) in fields.enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                if field.contains([',', '"', '\n', '\r']) {
+                    out.push('"');
+                    out.push_str(&field.replace('"', "\"\""));
+                    out.push('"');
+                } else {
+                    out.push_str(&field);
+                }
+            }
+            out.push_str("\r\n");
+        };
+        line(&mut names.into_iter(), &mut out);
+        for position in 0..self.view.len() {
+            if let Some((row, _)) = self.view.row(&self.table, position) {
+                let mut fields = shape.sources.iter().map(|s| text_of(row, *s, now.as_second()).to_string());
+                line(&mut fields, &mut out);
+            }
+        }
+        out
+    }
+
+    fn shape(&self) -> Shape {
+        let visible = |c: &&Candidate| self.wide || !c.wide;
+        Shape { sources: self.columns.all().iter().filter(visible).map(|c| c.source).collect() }
+    }
+
+    fn plan(&self, filter: Filter) -> Plan {
+        Plan { filter: filter.faults(self.faults), shape: self.shape(), sort: self.sort }
+    }
+
+    /// Takes in what a watch says. With an `origin`, a reset forgets that cluster's rows only.
+    pub fn apply(&mut self, delta: TableDelta, origin: Option<&str>, cx: &mut Cx<'_>) {
+        let changes = self.table.apply(delta, origin);
+        if changes.columns {
+            self.columns = Columns::new(self.table.columns(), self.show_cluster, self.show_namespace);
+            for (_, row) in self.table.slots().iter() {
+                self.columns.grow(row);
+            }
+            if let Some((name, descending)) = self.sort_name.clone() {
+                self.choose_sort(&name, Some(descending));
+            }
+            self.replan(cx);
+            return;
+        }
+        for slot in &changes.slots {
+            if let Some(row) = self.table.get(*slot) {
+                self.columns.grow(row);
+            }
+        }
+        if changes.slots.is_empty() {
+            return;
+        }
+        if self.is_still(cx.now) && !self.view.is_empty() {
+            self.view.defer(&changes.slots);
+        } else {
+            self.view.update(&self.table, &changes.slots, cx.now.as_second());
+            self.catch_up(cx);
+        }
+    }
+
+    /// Forgets everything, as before a new watch of other objects.
+    pub fn clear(&mut self, cx: &mut Cx<'_>) {
+        self.table = Table::default();
+        self.marks.clear();
+        self.anchor = None;
+        self.cursor = None;
+        (self.position, self.top) = (0, 0);
+        self.view = View::default();
+        self.replan(cx);
+    }
+
+    fn is_still(&self, now: Timestamp) -> bool {
+        self.still_until.is_some_and(|until| now < until)
+    }
+
+    /// A key was pressed: nothing moves for a moment.
+    pub fn touched(&mut self, now: Timestamp) {
+        self.still_until = now.checked_add(HOLD).ok();
+    }
+
+    fn replan(&mut self, cx: &mut Cx<'_>) {
+        let filter = match Filter::parse(&self.filter, self.table.columns()) {
+            Ok(Parsed::Local(filter)) => filter,
+            Ok(Parsed::Labels(_)) | Err(_) => Filter::default(),
+        };
+        self.view.replan(self.plan(filter));
+        if View::is_small(&self.table) {
+            self.job = None;
+            self.view.refresh(&self.table, cx.now.as_second());
+            self.catch_up(cx);
+        } else {
+            self.begin(cx);
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        let rebuild = self.view.begin(&self.table, cx.now.as_second());
+        if let Some((old, _)) = self.job.take() {
+            cx.cancel(old);
+        }
+        self.job = Some((cx.job(move || rebuild.run()), cx.now));
+    }
+
+    fn catch_up(&mut self, cx: &mut Cx<'_>) {
+        if self.view.wants_rebuild() {
+            if View::is_small(&self.table) {
+                self.view.refresh(&self.table, cx.now.as_second());
+            } else {
+                self.begin(cx);
+            }
+        }
+    }
+
+    /// Takes the result of sorting on a thread. False if it was not asked for here.
+    pub fn receive(&mut self, ticket: Ticket, value: Box<dyn std::any::Any + Send>, cx: &mut Cx<'_>) -> bool {
+        if self.job.as_ref().is_none_or(|(job, _)| *job != ticket) {
+            return false;
+        }
+        self.job = None;
+        if let Ok(rebuilt) = value.downcast::<Rebuilt>() {
+            self.view.finish(*rebuilt, &self.table, cx.now.as_second());
+            self.catch_up(cx);
+        }
+        true
+    }
+
+    /// Shows what matches `text`. What cannot be understood changes nothing.
+    pub fn set_filter(&mut self, text: &str, cx: &mut Cx<'_>) -> Result<Filtered, String> {
+        match Filter::parse(text, self.table.columns())? {
+            Parsed::Labels(labels) => Ok(Filtered::Labels(labels)),
+            Parsed::Local(_) => {
+                if self.filter != text {
+                    text.clone_into(&mut self.filter);
+                    self.replan(cx);
+                }
+                Ok(Filtered::Here)
+            }
+        }
+    }
+
+    pub fn toggle_faults(&mut self, cx: &mut Cx<'_>) {
+        self.faults = !self.faults;
+        self.replan(cx);
+    }
+
+    pub fn toggle_wide(&mut self, cx: &mut Cx<'_>) {
+        self.wide = !self.wide;
+        self.scroll = 0;
+        self.replan(cx);
+    }
+
+    /// Sorts by the column of this name; again, the other way round.
+    pub fn sort_by(&mut self, name: &str, descending: Option<bool>, cx: &mut Cx<'_>) -> bool {
+        let found = self.choose_sort(name, descending);
+        if found {
+            self.replan(cx);
+        }
+        found
+    }
+
+    fn choose_sort(&mut self, name: &str, descending: Option<bool>) -> bool {
+        let Some(source) = Source::named(self.table.columns(), name) else { return false };
+        let turned = if self.sort.by == source { !self.sort.descending } else { false };
+        self.sort = Sort { by: source, descending: descending.unwrap_or(turned) };
+        self.sort_name = Some((name.into(), self.sort.descending));
+        true
+    }
+
+    /// When the text of a visible age changes, or what waits for a still hand may move.
+    pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        let settle = if self.view.has_deferred() { self.still_until } else { None };
+        let ages: Vec<usize> = self
+            .placed
+            .iter()
+            .filter_map(|p| match self.columns.all()[p.index].source {
+                Source::Cell(i) => Some(i),
+                _ => None,
+            })
+            .collect();
+        let second = now.as_second();
+        let change = (self.top..self.top + self.height)
+            .filter_map(|position| self.view.row(&self.table, position))
+            .flat_map(|(row, _)| ages.iter().filter_map(|i| row.cells.get(*i)))
+            .filter_map(|cell| match cell {
+                crate::rows::Cell::Time(t) => Some(crate::rows::cell::age_changes_in(second - t)),
+                _ => None,
+            })
+            .min()
+            .and_then(|seconds| Timestamp::from_second(second + seconds).ok());
+        settle.into_iter().chain(change).min()
+    }
+}
+
+/// The text of a cell or of a part of the key.
+pub fn text_of(row: &Row, source: Source, now: i64) -> CompactString {
+    match source {
+        Source::Cluster => CompactString::new(&row.key.cluster),
+        Source::Namespace => row.key.namespace.clone(),
+        Source::Name => row.key.name.clone(),
+        Source::Cell(i) => row.cells.get(i).map_or_else(|| "–".into(), |cell| cell.display(now)),
+    }
+}

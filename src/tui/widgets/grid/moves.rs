@@ -1,0 +1,218 @@
+//! The cursor, scrolling, marks and the keys for them.
+
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+use super::Grid;
+use crate::rows::RowKey;
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Flash};
+use crate::tui::pane::Handled;
+
+/// Lines that one notch of the wheel moves.
+const WHEEL: isize = 3;
+
+impl Grid {
+    /// Where the cursor is: its object's place, or, when that is gone, the line where it was.
+    pub fn position(&self) -> usize {
+        let last = self.view.len().saturating_sub(1);
+        let Some(key) = &self.cursor else { return 0 };
+        let found = self.table.find(key).and_then(|slot| self.view.position(slot));
+        found.unwrap_or(self.position).min(last)
+    }
+
+    fn key_at(&self, position: usize) -> Option<RowKey> {
+        self.view.row(&self.table, position).map(|(row, _)| row.key.clone())
+    }
+
+    fn go_to(&mut self, position: usize) {
+        let position = position.min(self.view.len().saturating_sub(1));
+        self.position = position;
+        self.cursor = self.key_at(position);
+        self.show(position);
+    }
+
+    /// Scrolls as little as is needed.
+    fn show(&mut self, position: usize) {
+        if position < self.top {
+            self.top = position;
+        } else if self.height > 0 && position >= self.top + self.height {
+            self.top = position + 1 - self.height;
+        }
+    }
+
+    fn step(&mut self, by: isize) {
+        let position = self.position();
+        self.show(position);
+        self.go_to(position.saturating_add_signed(by));
+    }
+
+    /// Puts the cursor on an object, if it is shown.
+    pub fn select(&mut self, key: &RowKey) -> bool {
+        match self.table.find(key).and_then(|slot| self.view.position(slot)) {
+            Some(position) => {
+                self.go_to(position);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Fits columns and scrolling to the area. The cursor's object stays on its line of the screen.
+    pub fn layout(&mut self, area: Rect, now: Timestamp) {
+        if !self.is_still(now) && self.view.has_deferred() {
+            self.view.settle(&self.table, now.as_second());
+        }
+        self.height = usize::from(area.height.saturating_sub(1));
+        (self.placed, self.hidden_columns) = self.columns.place(area.width, self.wide, self.scroll);
+        let line = self.position.saturating_sub(self.top);
+        let position = self.position();
+        if position != self.position {
+            self.top = position.saturating_sub(line);
+        }
+        self.position = position;
+        // The object went, and another stands where it was.
+        if self.cursor.as_ref().is_some_and(|key| self.table.find(key).is_none()) && !self.view.is_empty() {
+            self.cursor = self.key_at(position);
+        }
+        self.top = self.top.min(self.view.len().saturating_sub(self.height));
+        self.show(position);
+    }
+
+    /// The actions of every table.
+    pub fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        let page = self.height.max(2) as isize - 1;
+        match action.name {
+            "up" => self.step(-1),
+            "down" => self.step(1),
+            "page_up" => self.step(-page),
+            "page_down" => self.step(page),
+            "half_up" => self.step(-page / 2),
+            "half_down" => self.step(page / 2),
+            "top" => {
+                self.go_to(0);
+            }
+            "bottom" => self.go_to(usize::MAX),
+            "left" => self.scroll = self.scroll.saturating_sub(1),
+            "right" => {
+                if self.hidden_columns > 0 || self.scroll > 0 {
+                    self.scroll = (self.scroll + 1).min(self.columns.all().len().saturating_sub(2));
+                }
+            }
+            "wide" => self.toggle_wide(cx),
+            "faults" => self.toggle_faults(cx),
+            "mark" => self.mark(),
+            "mark_range" => self.mark_range(),
+            "mark_clear" => {
+                self.marks.clear();
+                self.anchor = None;
+            }
+            "sort" => {
+                if !self.sort_by(&action.words, None, cx) {
+                    cx.flash(Flash::warning(format!("there is no column {} here", action.words)));
+                }
+            }
+            "sort_left" => self.choose_column(-1),
+            "sort_right" => self.choose_column(1),
+            "sort_selected" => {
+                let name = self.sort_choice.and_then(|i| self.columns.all().get(i)).map(|c| c.name.clone());
+                if let Some(name) = name {
+                    self.sort_by(&name, None, cx);
+                }
+            }
+            "copy" | "copy_namespace" => self.copy(action.name == "copy_namespace", cx),
+            _ => return Handled::No,
+        }
+        if !matches!(action.name, "faults" | "sort" | "sort_selected" | "wide") {
+            self.touched(cx.now);
+        }
+        Handled::Yes
+    }
+
+    fn copy(&self, namespace: bool, cx: &mut Cx<'_>) {
+        let texts: Vec<String> = self
+            .chosen()
+            .into_iter()
+            .map(|key| if namespace { key.namespace.to_string() } else { key.name.to_string() })
+            .filter(|text| !text.is_empty())
+            .collect();
+        if texts.is_empty() {
+            cx.flash(Flash::warning("there is nothing to copy"));
+            return;
+        }
+        let what = if texts.len() == 1 { texts[0].clone() } else { format!("{} names", texts.len()) };
+        cx.copy(texts.join("\n"));
+        cx.flash(Flash::info(format!("copied {what}")));
+    }
+
+    fn choose_column(&mut self, by: isize) {
+        if self.placed.is_empty() {
+            return;
+        }
+        let here =
+            self.sort_choice.or_else(|| self.columns.all().iter().position(|c| c.source == self.sort.by));
+        let at = here.and_then(|i| self.placed.iter().position(|p| p.index == i)).unwrap_or(0);
+        let next = at.saturating_add_signed(by).min(self.placed.len() - 1);
+        self.sort_choice = Some(self.placed[next].index);
+    }
+
+    fn mark(&mut self) {
+        let Some(key) = self.selected().map(|row| row.key.clone()) else { return };
+        if !self.marks.remove(&key) {
+            self.marks.insert(key.clone());
+        }
+        self.anchor = Some(key);
+        self.step(1);
+    }
+
+    /// From the last mark to the cursor.
+    fn mark_range(&mut self) {
+        let here = self.position();
+        let from = self
+            .anchor
+            .as_ref()
+            .and_then(|key| self.table.find(key))
+            .and_then(|slot| self.view.position(slot))
+            .unwrap_or(here);
+        for position in from.min(here)..=from.max(here) {
+            if let Some(key) = self.key_at(position) {
+                self.marks.insert(key);
+            }
+        }
+        self.anchor = self.key_at(here);
+    }
+
+    /// Click selects, a second click on the same line enters, the wheel scrolls, the header sorts.
+    /// `Some(true)` asks to enter.
+    pub fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) -> Option<bool> {
+        match event.kind {
+            MouseEventKind::ScrollDown => self.step(WHEEL),
+            MouseEventKind::ScrollUp => self.step(-WHEEL),
+            MouseEventKind::Down(MouseButton::Left) if event.row == area.y => {
+                let x = event.column.saturating_sub(area.x);
+                let hit = self.placed.iter().find(|p| (p.x..=p.x + p.width).contains(&x))?;
+                let name = self.columns.all()[hit.index].name.clone();
+                self.sort_by(&name, None, cx);
+            }
+            MouseEventKind::Down(MouseButton::Left) => {
+                let position = self.top + usize::from(event.row.checked_sub(area.y + 1)?);
+                if position >= self.view.len() {
+                    return Some(false);
+                }
+                let again = self.cursor.is_some()
+                    && position == self.position()
+                    && self.still_until.is_some_and(|until| cx.now < until);
+                self.go_to(position);
+                if event.modifiers.contains(KeyModifiers::CONTROL) {
+                    self.mark();
+                }
+                self.touched(cx.now);
+                return Some(again);
+            }
+            _ => return None,
+        }
+        self.touched(cx.now);
+        Some(false)
+    }
+}
