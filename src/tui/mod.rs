@@ -22,6 +22,7 @@
 //! [`SafeText`](crate::base::SafeText) only.
 
 pub mod action;
+pub mod chrome;
 pub mod command;
 pub mod effect;
 pub mod executor;

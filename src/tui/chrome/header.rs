@@ -1,0 +1,145 @@
+//! The header: where we are, how the clusters are, what waits, what time it is.
+
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Frame, cut, put, width};
+use crate::base::SafeText;
+use crate::tui::shared::{ClusterInfo, Shared};
+
+pub fn render(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    if area.height > 1 {
+        tall(frame, area, buf);
+    } else {
+        line(frame, area, buf);
+    }
+}
+
+fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
+    let (theme, shared) = (frame.look.theme, frame.look.shared);
+    let right = right(frame);
+    let right_at = area.width.saturating_sub(width(&right) + 1);
+    let mut x = put(buf, area, 1, 0, "qd", theme.logo) + 2;
+    x = put(buf, area, x, 0, &place(shared), theme.header_value) + 2;
+    if shared.read_only {
+        x = put(buf, area, x, 0, "read-only", theme.warning) + 2;
+    }
+    let facts = facts(shared);
+    // The middle goes first when the line is narrow: in its centre if it fits, else cut, else not at all.
+    let room = right_at.saturating_sub(x + 1);
+    if room >= 12 && !facts.is_empty() {
+        let facts = cut(&facts, room);
+        let at = ((area.width.saturating_sub(width(&facts))) / 2).clamp(x, x + room - width(&facts));
+        put(buf, area, at, 0, &facts, theme.header_label);
+    }
+    if right_at > 3 {
+        let waits = waits(shared);
+        let style = if shared.approvals.is_empty() { theme.header_label } else { theme.warning };
+        let x = put(buf, area, right_at, 0, &waits, style);
+        put(buf, area, x, 0, &clock(frame), theme.header_label);
+    }
+}
+
+/// `eu-1 ▸ shop`, or `3 clusters ▸ all`.
+fn place(shared: &Shared) -> String {
+    let cluster = match shared.clusters.as_slice() {
+        [] => match shared.known_clusters.iter().find(|c| c.current) {
+            Some(current) => SafeText::new(&current.name).to_string(),
+            None => "no cluster".to_owned(),
+        },
+        [one] => SafeText::new(one).to_string(),
+        several => format!("{} clusters", several.len()),
+    };
+    format!("{cluster} ▸ {}", SafeText::new(shared.namespaces.label()))
+}
+
+/// The cluster that the header tells of: the one in view, else the current one.
+fn in_view(shared: &Shared) -> Option<&ClusterInfo> {
+    match shared.clusters.as_slice() {
+        [one] => shared.known_clusters.iter().find(|c| c.name == *one),
+        _ => shared.known_clusters.iter().find(|c| c.current),
+    }
+}
+
+fn facts(shared: &Shared) -> String {
+    let mut facts = Vec::new();
+    let cluster = in_view(shared);
+    if let Some(version) = cluster.map(|c| &c.version).filter(|v| !v.is_empty()) {
+        facts.push(format!("k8s {}", SafeText::new(version.trim_start_matches('v'))));
+    }
+    let down = shared.known_clusters.iter().filter(|c| c.up == Some(false)).count();
+    match (shared.known_clusters.len(), down) {
+        (0 | 1, 0) => {}
+        (all, 0) => facts.push(format!("{all} clusters")),
+        (all, down) => facts.push(format!("{all} clusters, {down} down")),
+    }
+    if let Some(ms) = cluster.and_then(|c| c.latency_ms) {
+        facts.push(format!("api {ms} ms"));
+    }
+    facts.join(" · ")
+}
+
+fn waits(shared: &Shared) -> String {
+    match shared.approvals.len() {
+        0 => String::new(),
+        1 => "⚑ 1 waits  ".to_owned(),
+        n => format!("⚑ {n} wait  "),
+    }
+}
+
+fn clock(frame: &Frame<'_>) -> String {
+    frame.look.now.to_zoned(TimeZone::system()).strftime("%H:%M").to_string()
+}
+
+fn right(frame: &Frame<'_>) -> String {
+    waits(frame.look.shared) + &clock(frame)
+}
+
+/// k9s's header: facts on the left, keys in columns beside them.
+fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
+    let (theme, shared) = (frame.look.theme, frame.look.shared);
+    let cluster = in_view(shared);
+    let context = match shared.clusters.as_slice() {
+        [] => cluster.map(|c| c.name.to_string()).unwrap_or_default(),
+        clusters => clusters.join(", "),
+    };
+    let up = match cluster.and_then(|c| c.up) {
+        Some(true) => "up",
+        Some(false) => "down",
+        None => "–",
+    };
+    let latency = cluster.and_then(|c| c.latency_ms).map_or("–".to_owned(), |ms| format!("{ms} ms"));
+    let version = cluster.map(|c| c.version.to_string()).filter(|v| !v.is_empty()).unwrap_or("–".to_owned());
+    let facts = [
+        ("Context", context),
+        ("Namespace", shared.namespaces.label().to_owned()),
+        ("K8s", format!("{version}, {up}")),
+        ("API", latency),
+        ("Clusters", facts(shared)),
+        ("You", format!("{}{}", shared.actor.name, if shared.read_only { " (read-only)" } else { "" })),
+    ];
+    let left = (area.width / 2).min(48);
+    for (row, (label, value)) in (0..area.height).zip(&facts) {
+        put(buf, area, 1, row, &format!("{label}:"), theme.header_label);
+        let value = SafeText::new(value);
+        put(buf, area, 12, row, &cut(&value, left.saturating_sub(13)), theme.header_value);
+    }
+    let right = right(frame);
+    let right_at = area.width.saturating_sub(width(&right) + 1);
+    put(buf, area, right_at, 0, &right, theme.header_label);
+    let mut column = left;
+    let mut bindings = frame.keymap.bindings(frame.modes).map(|(_, b)| b).filter(|b| b.bar).peekable();
+    while bindings.peek().is_some() && column + 18 < right_at {
+        for row in 0..area.height {
+            let Some(binding) = bindings.next() else { break };
+            let label = format!("<{}>", binding.keys.first().map(|k| k.label()).unwrap_or_default());
+            put(buf, area, column, row, &label, theme.menu_key);
+            put(buf, area, column + 8, row, &cut(&binding.desc, 14), theme.menu);
+        }
+        column += 24;
+    }
+}

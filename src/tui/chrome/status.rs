@@ -1,0 +1,137 @@
+//! The two lines at the bottom: crumbs with what was last said, and the keys; or the prompt.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use super::{Frame, Prompt, cut, put, width};
+use crate::base::SafeText;
+use crate::bus::Level;
+
+/// Crumbs on the left, the latest message on the right. `rail`: whether the rail is shown.
+pub fn line(frame: &Frame<'_>, rail: bool, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = frame.look.theme;
+    let mut x = 1;
+    if frame.flags.crumbs {
+        for (i, crumb) in frame.crumbs.iter().enumerate() {
+            if i > 0 {
+                x = put(buf, area, x, 0, " › ", theme.dim);
+            }
+            let last = i + 1 == frame.crumbs.len();
+            let text = format!(" {} ", SafeText::new(crumb));
+            x = put(buf, area, x, 0, &text, if last { theme.crumb_active } else { theme.crumb });
+        }
+        x += 2;
+    }
+    let room = area.width.saturating_sub(x + 1);
+    let Some(parts) = message(frame, rail) else { return };
+    let wanted: u16 = parts.iter().map(|(text, _)| width(text)).sum();
+    let mut at = if wanted < room { area.width - 1 - wanted } else { x };
+    for (text, style) in parts {
+        let left = area.width.saturating_sub(at + 1);
+        at = put(buf, area, at, 0, &cut(&text, left), style);
+    }
+}
+
+/// What to say there: a flash, else where an agent points, else (without the rail) what waits or runs.
+fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
+    let (theme, shared) = (frame.look.theme, frame.look.shared);
+    if let Some(flash) = frame.flash {
+        let style = match flash.level {
+            Level::Info => theme.info,
+            Level::Warning => theme.warning,
+            Level::Error => theme.error,
+        };
+        let mut parts = vec![(SafeText::new(&flash.text).to_string(), style)];
+        if let Some(next) = &flash.next {
+            parts.push((format!("  {}", SafeText::new(next)), theme.dim));
+        }
+        return Some(parts);
+    }
+    if let Some(pointer) = shared.pointers.last() {
+        let (sign, style) = theme.actor(pointer.from.kind);
+        let words = if pointer.text.is_empty() { &*pointer.name } else { &*pointer.text };
+        return Some(vec![
+            (format!("{sign} "), style),
+            (format!("\"{}\"", SafeText::new(words)), theme.body),
+            ("  F3".to_owned(), theme.menu_key),
+            (" show me".to_owned(), theme.menu),
+        ]);
+    }
+    // The rail says the rest already: then the line stays calm.
+    if rail {
+        return None;
+    }
+    if let Some(waiting) = shared.approvals.first() {
+        let sign = waiting.actor.as_ref().map_or("⚑", |a| theme.actor(a.kind).0);
+        let text = format!("{sign} {} {} {}", waiting.operation, waiting.target, waiting.summary);
+        return Some(vec![
+            (text.trim_end().to_owned(), theme.agent),
+            ("  F2".to_owned(), theme.menu_key),
+            (" decide".to_owned(), theme.menu),
+        ]);
+    }
+    let last = shared.timeline.back()?;
+    let sign = last.actor.as_ref().map_or("·", |a| theme.actor(a.kind).0);
+    Some(vec![(format!("{sign} {} {}", last.text, last.mark.sign()), theme.dim)])
+}
+
+/// What is typed, its completion, and what is wrong with it; gives where the cursor stands.
+pub fn prompt(frame: &Frame<'_>, prompt: &Prompt<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    let theme = frame.look.theme;
+    buf.set_style(area, theme.prompt);
+    let sign = prompt.sign.to_string();
+    let start = put(buf, area, 1, 0, &sign, theme.prompt_border);
+    // A long line is shown from where the cursor still is in view.
+    let before = prompt.text.get(..prompt.cursor).unwrap_or(prompt.text);
+    let room = area.width.saturating_sub(start + 2);
+    let mut skip = 0;
+    while width(&before[skip..]) > room {
+        skip += before[skip..].chars().next().map_or(1, char::len_utf8);
+    }
+    let x = put(buf, area, start, 0, &prompt.text[skip..], theme.prompt);
+    let cursor = Position { x: area.x + start + width(&before[skip..]), y: area.y };
+    match prompt.error {
+        Some(error) => {
+            let text = cut(error, area.width.saturating_sub(x + 3));
+            put(buf, area, x + 2, 0, &text, theme.error);
+        }
+        None => {
+            put(buf, area, x, 0, prompt.ghost, theme.prompt_ghost);
+        }
+    }
+    Some(cursor)
+}
+
+/// The keys, ordered by use, as many as fit.
+pub fn keys(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
+    let (theme, shared) = (frame.look.theme, frame.look.shared);
+    let mut x = 1;
+    let shown = frame
+        .keymap
+        .bindings(frame.modes)
+        .map(|(_, b)| b)
+        .filter(|b| b.bar && !(shared.read_only && b.action.changes()));
+    // The way to all the others is never cut off.
+    let help = frame.keymap.bindings(frame.modes).map(|(_, b)| b).find(|b| b.action.name == "help");
+    let help_text = help.and_then(|b| b.keys.first()).map(|k| k.label());
+    let reserved = help_text.as_ref().map_or(0, |k| width(k) + 7);
+    for binding in shown.filter(|b| b.action.name != "help") {
+        let Some(key) = binding.keys.first().map(|k| k.label()) else { continue };
+        if x + width(&key) + 1 + width(&binding.desc) + 2 + reserved > area.width {
+            continue;
+        }
+        x = put(buf, area, x, 0, &key, theme.menu_key) + 1;
+        x = put(buf, area, x, 0, &binding.desc, theme.menu) + 2;
+    }
+    if let Some(key) = help_text {
+        x = put(buf, area, x, 0, &key, theme.menu_key) + 1;
+        put(buf, area, x, 0, "help", theme.menu);
+    }
+}
