@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use load::{Effective, Inputs, Origin, load};
+pub use file::nearest;
 pub use outline::template;
 
 use super::Role;
@@ -53,8 +54,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kubernetes {
-    /// Kubeconfig files. Empty: those of KUBECONFIG, else ~/.kube/config.
-    pub kubeconfig: Vec<PathBuf>,
+    /// One kubeconfig file. Empty: those that KUBECONFIG names, else ~/.kube/config.
+    pub kubeconfig: PathBuf,
     /// The context to start in. Empty: the kubeconfig's current one.
     pub context: String,
     /// The namespace to start in. Empty: the context's own.

@@ -1,1 +1,10 @@
-//! The shell door: `qd NOUN VERB`.
+//! The shell door: `qd NOUN VERB` for every operation, built from the operations' forms.
+
+mod command;
+mod render;
+mod run;
+mod table;
+mod watch;
+
+pub use command::{Asked, Format, nouns, overview, read};
+pub use run::run;

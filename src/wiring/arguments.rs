@@ -1,28 +1,79 @@
 //! The command line: which door, and with what.
 //!
-//! The first word decides. A command of ours, or a noun with one of its verbs right after it, is
+//! The first words decide. A command of ours, or a noun with one of its verbs right after it, is
 //! parsed by clap; any other words are what the console opens with, as if typed after `:`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::base::config::nearest;
+use crate::base::{Error, Result};
+use crate::cli::{self, Asked};
+use crate::gate::Form;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Common {
     /// Read this configuration file instead of the usual one.
-    #[arg(long, global = true, env = "QD_CONFIG", value_name = "FILE", help_heading = "Common")]
+    #[arg(id = "Common-config", long = "config", global = true, env = "QD_CONFIG", value_name = "FILE")]
+    #[arg(help_heading = "Common")]
     pub config: Option<PathBuf>,
     /// Set one configuration key, over file and environment: --set http.port=7421.
-    #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Common")]
+    #[arg(id = "Common-set", long = "set", global = true, value_name = "KEY=VALUE", help_heading = "Common")]
     pub set: Vec<String>,
     /// The session to open or to join, by name.
-    #[arg(long, global = true, env = "QD_SESSION", value_name = "NAME", help_heading = "Common")]
+    #[arg(id = "Common-session", long = "session", global = true, env = "QD_SESSION", value_name = "NAME")]
+    #[arg(help_heading = "Common")]
     pub session: Option<String>,
     /// Log more: -v debug, -vv trace. RUST_LOG goes over it. The log is in the state directory.
-    #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Common")]
+    #[arg(id = "Common-verbose", long = "verbose", short = 'v', global = true, action = ArgAction::Count)]
+    #[arg(help_heading = "Common")]
     pub verbose: u8,
+}
+
+/// What the console opens with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Opening {
+    /// The cluster (kubeconfig context) to start in.
+    #[arg(long, short = 'c', visible_alias = "cluster", value_name = "NAME", help_heading = "Console")]
+    pub context: Option<String>,
+    /// The namespace to start in.
+    #[arg(long, short, value_name = "NAME", help_heading = "Console")]
+    pub namespace: Option<String>,
+    /// Start with all namespaces.
+    #[arg(long, short = 'A', conflicts_with = "namespace", help_heading = "Console")]
+    pub all_namespaces: bool,
+    /// Start with a label selector.
+    #[arg(long, short = 'l', value_name = "SELECTOR", help_heading = "Console")]
+    pub labels: Option<String>,
+    #[arg(skip)]
+    pub words: Vec<String>,
+}
+
+impl Opening {
+    /// The console command that these words and flags stand for, if any do: `pods all app=web @eu-1`.
+    /// `otherwise` is the resource where flags name none.
+    pub fn command(&self, otherwise: &str) -> Option<String> {
+        if *self == Self::default() {
+            return None;
+        }
+        let mut parts = self.words.clone();
+        if parts.is_empty() {
+            parts.push(otherwise.split_whitespace().next().unwrap_or("pods").to_owned());
+        }
+        if self.all_namespaces {
+            parts.push("all".to_owned());
+        }
+        parts.extend(self.namespace.clone());
+        if let Some(labels) = &self.labels {
+            // A selector of several parts, or with a set, is one word in quotes.
+            parts.push(if labels.contains([' ', ',']) { format!("'{labels}'") } else { labels.clone() });
+        }
+        parts.extend(self.context.as_ref().map(|c| format!("@{c}")));
+        Some(parts.join(" "))
+    }
 }
 
 /// What was asked for.
@@ -33,8 +84,13 @@ pub struct Invocation {
 
 /// Which door.
 pub enum Choice {
+    Console(Opening),
+    Lab(Opening),
+    Mcp { agent: Option<String> },
+    Serve,
     Config(ConfigAction),
-    Other(String),
+    Completions(clap_complete::Shell),
+    Operation(Box<Asked>),
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -47,32 +103,264 @@ pub enum ConfigAction {
     Check,
 }
 
+/// A console from which you and AI agents run infrastructure together, in one live session.
 #[derive(Parser)]
-#[command(name = "qd", version, about = "A console from which you and AI agents run infrastructure together")]
+#[command(name = "qd", version, disable_help_subcommand = true)]
+#[command(override_usage = "qd [WORDS]… [OPTIONS]\n       qd COMMAND [OPTIONS]\n       qd NOUN VERB [OPTIONS]")]
 struct Tree {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    opening: Opening,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Speak MCP on stdin and stdout: for an assistant's configuration. Joins the live session.
+    Mcp {
+        /// The agent's name in the session and in the audit log.
+        #[arg(long, env = "QD_AGENT", value_name = "NAME")]
+        agent: Option<String>,
+    },
+    /// Run the control plane without a screen: REST, WebSocket and MCP over HTTP.
+    Serve,
+    /// Open the console on the practice fleet: it needs nothing and touches nothing.
+    Lab {
+        #[command(flatten)]
+        opening: Opening,
+        #[arg(hide = true)]
+        words: Vec<String>,
+    },
     /// Write, show or check the configuration.
     Config {
         #[command(subcommand)]
         action: ConfigAction,
     },
-    #[command(external_subcommand)]
-    Words(Vec<OsString>),
+    /// Print a completion script: source <(qd completions bash).
+    Completions { shell: clap_complete::Shell },
 }
 
-pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, clap::Error> {
-    let matches = <Tree as clap::CommandFactory>::command().try_get_matches_from(arguments)?;
+/// Words that open the console.
+#[derive(Parser)]
+#[command(name = "qd", version, disable_help_subcommand = true)]
+struct Words {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    opening: Opening,
+    #[arg(trailing_var_arg = false)]
+    words: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  qd                                    open the console on the current cluster
+  qd pods -A --context eu-1             open it with all pods of one cluster
+  qd lab                                try it on a practice fleet
+  qd pod list -n shop -o json           the same from a shell
+  qd deployment scale api --replicas 5 -n shop --reason 'more traffic'
+  qd mcp                                what an assistant's MCP configuration starts
+";
+
+/// The whole tree of commands, for help, completions and parsing.
+pub fn tree(forms: &[Form]) -> clap::Command {
+    let command = Tree::command();
+    let taken: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let files = crate::base::Paths::discover().map_or_else(
+        |_| String::new(),
+        |paths| {
+            format!(
+                "\nFiles:\n  {}  the configuration (`qd config init` writes it)\n  {}  the log\n",
+                paths.config_file().display(),
+                paths.log_file().display()
+            )
+        },
+    );
+    command
+        .subcommands(cli::nouns(forms).into_iter().filter(|c| !taken.iter().any(|t| t == c.get_name())))
+        .after_help(format!(
+            "Nouns and their verbs (`qd NOUN VERB --help` says more):\n{}\n{EXAMPLES}{files}",
+            cli::overview(forms)
+        ))
+}
+
+/// Why there is no invocation: clap's own answer (help, or a mistake), or ours.
+pub enum Stop {
+    Clap(Box<clap::Error>),
+    Error(Error),
+}
+
+impl From<clap::Error> for Stop {
+    fn from(error: clap::Error) -> Self {
+        Stop::Clap(Box::new(error))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Error(error)
+    }
+}
+
+pub fn parse(arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Stop> {
+    let first = first_word(&arguments);
+    let words: Vec<&str> = arguments[first..].iter().map_while(|a| a.to_str()).take(2).collect();
+    let known = |word: &str| {
+        Tree::command().get_subcommands().any(|c| c.get_name() == word)
+            || (nouns(forms).any(|n| n == word)
+                && words.get(1).is_some_and(|v| *v == "--help" || *v == "-h" || verbs(forms, word).any(|x| x == *v)))
+    };
+    match words.first() {
+        Some(word) if !known(word) => {
+            slip(forms, &words)?;
+            let words = Words::try_parse_from(arguments)?;
+            let opening = Opening { words: words.words, ..words.opening };
+            Ok(Invocation { common: words.common, choice: Choice::Console(opening) })
+        }
+        _ => whole(arguments, forms),
+    }
+}
+
+fn whole(arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Stop> {
+    let matches = tree(forms).try_get_matches_from(arguments)?;
+    let common = Common::from_arg_matches(&matches)?;
+    if let Some((noun, below)) = matches.subcommand()
+        && nouns(forms).any(|n| n == noun)
+        && !Tree::command().get_subcommands().any(|c| c.get_name() == noun)
+    {
+        let asked = cli::read(forms, noun, below)?;
+        return Ok(Invocation { common, choice: Choice::Operation(Box::new(asked)) });
+    }
     let tree = Tree::from_arg_matches(&matches)?;
     let choice = match tree.command {
+        None => Choice::Console(tree.opening),
+        Some(Command::Mcp { agent }) => Choice::Mcp { agent },
+        Some(Command::Serve) => Choice::Serve,
+        Some(Command::Lab { opening, words }) => Choice::Lab(Opening { words, ..opening }),
         Some(Command::Config { action }) => Choice::Config(action),
-        Some(Command::Words(_)) | None => Choice::Other("console".to_owned()),
+        Some(Command::Completions { shell }) => Choice::Completions(shell),
     };
-    Ok(Invocation { common: tree.common, choice })
+    Ok(Invocation { common, choice })
+}
+
+fn nouns(forms: &[Form]) -> impl Iterator<Item = String> + '_ {
+    forms.iter().map(|f| f.spec.noun_verb().0.replace('_', "-"))
+}
+
+fn verbs<'a>(forms: &'a [Form], noun: &'a str) -> impl Iterator<Item = String> + 'a {
+    let of = move |f: &&Form| f.spec.noun_verb().0.replace('_', "-") == noun;
+    forms.iter().filter(of).map(|f| f.spec.noun_verb().1.replace('_', "-"))
+}
+
+/// Two words that look like a noun and a verb with a slip in one of them are no console command.
+fn slip(forms: &[Form], words: &[&str]) -> Result<()> {
+    let [noun, verb] = words else { return Ok(()) };
+    let all: Vec<String> = nouns(forms).collect();
+    let close = |a: &str, b: &str| strsim::damerau_levenshtein(a, b) <= 1 + usize::from(b.len() > 6);
+    let right = match all.iter().find(|n| n == noun) {
+        Some(noun) => {
+            let all: Vec<String> = verbs(forms, noun).collect();
+            nearest(verb, all.iter().map(String::as_str))
+                .filter(|near| verb.len() > 3 && close(verb, near))
+                .map(|near| format!("{noun} {near}"))
+        }
+        None => nearest(noun, all.iter().map(String::as_str))
+            .filter(|near| close(noun, near) && verbs(forms, near).any(|v| v == *verb))
+            // `qd pods list` may be a slip, but `pods` is also a kind: the verb decides.
+            .map(|near| format!("{near} {verb}")),
+    };
+    match right {
+        None => Ok(()),
+        Some(right) => Err(Error::invalid(format!("there is no command \"{noun} {verb}\""))
+            .next(format!("Did you mean `qd {right}`?"))),
+    }
+}
+
+/// The index of the first argument that is no flag and no flag's value; the length if there is none.
+fn first_word(arguments: &[OsString]) -> usize {
+    const WITH_VALUE: &[&str] = &[
+        "--config", "--set", "--session", "--context", "--cluster", "-c", "--namespace", "-n", "--labels", "-l",
+    ];
+    let mut i = 1;
+    while let Some(argument) = arguments.get(i) {
+        let text = argument.to_string_lossy();
+        if !text.starts_with('-') || text == "-" {
+            return i;
+        }
+        i += if WITH_VALUE.contains(&text.as_ref()) { 2 } else { 1 };
+    }
+    arguments.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations;
+
+    fn forms() -> Vec<Form> {
+        operations::all().map(crate::gate::Definition::form).collect()
+    }
+
+    fn choice(line: &str) -> Result<Choice, Stop> {
+        let arguments = std::iter::once("qd").chain(line.split_whitespace()).map(OsString::from).collect();
+        parse(arguments, &forms()).map(|i| i.choice)
+    }
+
+    #[test]
+    fn clap_accepts_the_whole_tree() {
+        tree(&forms()).debug_assert();
+        Words::command().debug_assert();
+    }
+
+    #[test]
+    fn words_that_are_no_command_open_the_console() {
+        for (line, command) in [
+            ("", None),
+            ("pods -A --context C", Some("pods all @C")),
+            ("-v pods", Some("pods")),
+            ("-A", Some("pods all")),
+            ("-c eu-1", Some("pods @eu-1")),
+            ("pods -n shop -l app=web", Some("pods shop app=web")),
+            ("deploy shop", Some("deploy shop")),
+            ("operation", Some("operation")),
+            ("operation shop", Some("operation shop")),
+            ("--session x certificates.cert-manager.io", Some("certificates.cert-manager.io")),
+        ] {
+            let Ok(Choice::Console(opening)) = choice(line) else { panic!("{line}") };
+            assert_eq!(opening.command("pods").as_deref(), command, "{line}");
+        }
+    }
+
+    #[test]
+    fn nouns_with_verbs_are_operations() {
+        let Ok(Choice::Operation(asked)) = choice("operation list --matching x -o json") else { panic!() };
+        assert_eq!(asked.form.spec.name, "operation_list");
+        assert_eq!(asked.arguments["matching"], "x");
+        assert!(matches!(choice("mcp --agent claude"), Ok(Choice::Mcp { agent: Some(a) }) if a == "claude"));
+        assert!(matches!(choice("config check --set a=b"), Ok(Choice::Config(ConfigAction::Check))));
+        assert!(matches!(choice("completions zsh"), Ok(Choice::Completions(clap_complete::Shell::Zsh))));
+    }
+
+    #[test]
+    fn slips_are_told_from_console_words() {
+        for (line, right) in [("operaton list", "qd operation list"), ("operation lisst", "qd operation list")] {
+            let Err(Stop::Error(error)) = choice(line) else { panic!("{line}") };
+            assert!(error.next_step().contains(right), "{}", error.next_step());
+        }
+    }
+
+    #[test]
+    fn completions_know_nouns_and_verbs_in_every_shell() {
+        use clap_complete::Shell;
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut tree(&forms()), "qd", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for word in ["operation", "list", "completions", "matching"] {
+                assert!(script.contains(word), "{shell} does not know {word}");
+            }
+        }
+    }
 }

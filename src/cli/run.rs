@@ -1,0 +1,179 @@
+//! Runs one call and writes what it came to.
+
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::command::{Asked, Format};
+use super::render::{render, safe_lines};
+use super::watch::Writer;
+use crate::base::{Code, Error, Result, SafeText};
+use crate::gate::{Client, Held, Preview, Reply, Request};
+
+/// Why writing stopped.
+enum Stop {
+    Failed(Error),
+    /// The reader closed the pipe: it has read enough, and nothing is wrong.
+    PipeClosed,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+/// Runs the call for `client`'s actor, writes to stdout and stderr, and gives the exit code.
+pub async fn run(client: &Client, asked: Asked) -> Result<u8> {
+    match perform(client, asked).await {
+        Ok(code) => Ok(code),
+        Err(Stop::PipeClosed) => Ok(0),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+async fn perform(client: &Client, asked: Asked) -> Result<u8, Stop> {
+    let mut request = Request::new(asked.form.spec.name, asked.arguments.clone());
+    request.reason.clone_from(&asked.reason);
+    if asked.preview {
+        let preview = client.preview(request).await?;
+        out(&look(&preview, asked.format)?)?;
+        return Ok(0);
+    }
+    if asked.watch {
+        return watch(client, request, asked.format).await;
+    }
+    let output = match client.call(request).await? {
+        Reply::Done { output, .. } => output,
+        Reply::Held(held) if asked.no_wait => {
+            announce(&held);
+            let pending = serde_json::to_value(&held).map_err(Error::internal)?;
+            out(&render(&pending, asked.format)?.out)?;
+            return Ok(0);
+        }
+        Reply::Held(held) => decided(client, &held).await?,
+    };
+    let rendered = render(&output, asked.format)?;
+    out(&rendered.out)?;
+    if !rendered.aside.is_empty() {
+        aside(&rendered.aside);
+    }
+    Ok(exit_code(&output))
+}
+
+/// The output's own `exit_code`, where it has one: `audit_verify` tells tampering from truncation so.
+fn exit_code(output: &Value) -> u8 {
+    output.get("exit_code").and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok()).unwrap_or(0)
+}
+
+fn announce(held: &Held) {
+    aside(&format!(
+        "{} Approval {}, until {}.",
+        held.reason,
+        held.approval,
+        held.expires_at.strftime("%H:%M:%S UTC")
+    ));
+}
+
+/// Waits for the decision, saying so. Ctrl-C leaves the call to be decided.
+async fn decided(client: &Client, held: &Held) -> Result<Value> {
+    announce(held);
+    aside("Waiting for a person to decide; Ctrl-C leaves it pending.");
+    let progress = std::io::stderr().is_terminal();
+    let started = std::time::Instant::now();
+    let step = if progress { Duration::from_secs(1) } else { Duration::from_secs(30) };
+    loop {
+        let waited = tokio::select! {
+            waited = client.wait(held.approval, step) => waited?,
+            _ = tokio::signal::ctrl_c() => {
+                clear(progress);
+                return Err(Error::new(Code::Cancelled, format!("left the call pending as {}", held.approval))
+                    .next(format!("`qd approval wait {}` waits for it again.", held.approval)));
+            }
+        };
+        if waited.done {
+            clear(progress);
+            if waited.amended.is_some() {
+                aside("The person changed the arguments before approving: what ran is not what was proposed.");
+            }
+            return waited.into_result().unwrap_or_else(|| Err(Error::internal("decided, but without a result")));
+        }
+        if progress {
+            let left = held.expires_at.as_second().saturating_sub(Timestamp::now().as_second()).max(0);
+            let text = format!("\r  {} s, {}:{:02} left ", started.elapsed().as_secs(), left / 60, left % 60);
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
+}
+
+/// Removes the progress line.
+fn clear(progress: bool) {
+    if progress {
+        let _ = std::io::stderr().write_all(b"\r\x1b[K");
+    }
+}
+
+async fn watch(client: &Client, request: Request, format: Format) -> Result<u8, Stop> {
+    let mut watch = client.watch(request).await?;
+    let mut writer = Writer::new(format);
+    loop {
+        let frame = tokio::select! {
+            frame = watch.next() => frame,
+            _ = tokio::signal::ctrl_c() => return Ok(0),
+        };
+        match frame {
+            Some(frame) => out(&writer.frame(&frame?, Timestamp::now().as_second())?)?,
+            None => return Ok(0),
+        }
+    }
+}
+
+fn look(preview: &Preview, format: Format) -> Result<String> {
+    if format != Format::Table {
+        return Ok(render(&serde_json::to_value(preview).map_err(Error::internal)?, format)?.out);
+    }
+    use crate::gate::DiffOp;
+    let mut text = format!("{}\n", preview.target);
+    for line in &preview.diff.lines {
+        let mark = match line.op {
+            DiffOp::Same => ' ',
+            DiffOp::Removed => '-',
+            DiffOp::Added => '+',
+            DiffOp::Hunk => '@',
+        };
+        text.push_str(&format!("{mark} {}\n", line.text));
+    }
+    if preview.diff.is_empty() {
+        text.push_str("Nothing would change.\n");
+    }
+    for (title, lines) in
+        [("affects", &preview.affects), ("checked", &preview.checks), ("careful", &preview.warnings)]
+    {
+        for line in lines {
+            text.push_str(&format!("{title}   {line}\n"));
+        }
+    }
+    if let Some(equivalent) = &preview.equivalent {
+        text.push_str(&format!("as        {equivalent}\n"));
+    }
+    Ok(safe_lines(&text))
+}
+
+fn out(text: &str) -> Result<(), Stop> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Stop::PipeClosed),
+        Err(e) => Err(Stop::Failed(
+            Error::unavailable(format!("cannot write the result: {e}"))
+                .next("Check the space on the disk that the output goes to."),
+        )),
+    }
+}
+
+/// Says something beside the result.
+fn aside(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", SafeText::new(text));
+}
