@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{Effective, Inputs, Origin, load};
 pub use file::nearest;
+pub use load::{Effective, Inputs, Origin, load};
 pub use outline::template;
 
 use super::Role;

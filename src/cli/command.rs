@@ -141,9 +141,7 @@ fn own_arguments(form: &Form) -> Vec<Arg> {
         );
     }
     if form.previewable {
-        own.push(
-            flag(PREVIEW, "preview", "Show what it would do, and do nothing").help_heading("Decision"),
-        );
+        own.push(flag(PREVIEW, "preview", "Show what it would do, and do nothing").help_heading("Decision"));
     }
     own
 }

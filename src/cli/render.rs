@@ -39,7 +39,9 @@ fn look(output: &Value) -> Rendered {
     let Value::Object(fields) = output else {
         return Rendered { out: format!("{}\n", cell(output)), aside: String::new() };
     };
-    if let (Some(Value::Array(columns)), Some(Value::Array(rows))) = (fields.get("columns"), fields.get("rows")) {
+    if let (Some(Value::Array(columns)), Some(Value::Array(rows))) =
+        (fields.get("columns"), fields.get("rows"))
+    {
         return Rendered { out: positional(columns, rows), aside: aside(fields, &["columns", "rows"]) };
     }
     if let Some((name, text)) = longest_text(fields) {
@@ -106,7 +108,9 @@ fn listed(items: &[Value]) -> String {
     let mut table = Table::new(names.iter().map(|n| n.replace('_', " ")));
     for item in items {
         match item {
-            Value::Object(fields) => table.push(names.iter().map(|n| fields.get(*n).map(cell).unwrap_or_default())),
+            Value::Object(fields) => {
+                table.push(names.iter().map(|n| fields.get(*n).map(cell).unwrap_or_default()))
+            }
             other => table.push([cell(other)]),
         }
     }
@@ -123,7 +127,7 @@ fn pairs(fields: &Map<String, Value>) -> String {
     let width = fields.keys().map(String::len).max().unwrap_or(0);
     let mut out = String::new();
     for (name, value) in fields {
-        let key = SafeText::new(&name.replace('_', " "));
+        let key = sanitize(&name.replace('_', " ")).into_owned();
         if nested(value) {
             let text = serde_yaml_ng::to_string(value).unwrap_or_default();
             out.push_str(&format!("{key}\n"));
@@ -148,7 +152,10 @@ fn nested(value: &Value) -> bool {
 /// What is not in the table: totals, the cursor of the next page.
 fn aside(fields: &Map<String, Value>, shown: &[&str]) -> String {
     let said = fields.iter().filter(|(name, value)| {
-        !shown.contains(&name.as_str()) && !value.is_null() && !nested(value) && *value != &Value::String(String::new())
+        !shown.contains(&name.as_str())
+            && !value.is_null()
+            && !nested(value)
+            && *value != &Value::String(String::new())
     });
     let said: Vec<_> = said
         .map(|(name, value)| format!("{}: {}", name.replace('_', " "), SafeText::new(&cell(value))))
@@ -195,7 +202,8 @@ mod tests {
 
     #[test]
     fn lists_of_records_are_tables_of_their_fields() {
-        let rendered = table(json!({"total": 2, "clusters": [{"name": "a", "pods": 5}, {"name": "b", "pods": 12}]}));
+        let rendered =
+            table(json!({"total": 2, "clusters": [{"name": "a", "pods": 5}, {"name": "b", "pods": 12}]}));
         assert_eq!(rendered.out, "NAME   PODS\na         5\nb        12\n");
     }
 

@@ -96,9 +96,13 @@ async fn decided(client: &Client, held: &Held) -> Result<Value> {
         if waited.done {
             clear(progress);
             if waited.amended.is_some() {
-                aside("The person changed the arguments before approving: what ran is not what was proposed.");
+                aside(
+                    "The person changed the arguments before approving: what ran is not what was proposed.",
+                );
             }
-            return waited.into_result().unwrap_or_else(|| Err(Error::internal("decided, but without a result")));
+            return waited
+                .into_result()
+                .unwrap_or_else(|| Err(Error::internal("decided, but without a result")));
         }
         if progress {
             let left = held.expires_at.as_second().saturating_sub(Timestamp::now().as_second()).max(0);

@@ -59,7 +59,9 @@ impl Writer {
             rows.sort_by(|a, b| a.key.cmp(&b.key));
         }
         for row in rows {
-            table.push(self.shown.iter().map(|i| row.cells.get(*i).map(|c| c.display(now)).unwrap_or_default()));
+            table.push(
+                self.shown.iter().map(|i| row.cells.get(*i).map(|c| c.display(now)).unwrap_or_default()),
+            );
         }
         let header = !self.header_written && (!delta.upserts.is_empty());
         if header {
@@ -70,7 +72,8 @@ impl Writer {
             out.push_str(&table.text(&self.widths, header));
         }
         for key in &delta.removed {
-            let place: Vec<_> = [&*key.cluster, &*key.namespace, &*key.name].into_iter().filter(|p| !p.is_empty()).collect();
+            let place: Vec<_> =
+                [&*key.cluster, &*key.namespace, &*key.name].into_iter().filter(|p| !p.is_empty()).collect();
             out.push_str(&safe_lines(&format!("gone: {}", place.join("/"))));
         }
         out

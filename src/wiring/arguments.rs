@@ -106,7 +106,9 @@ pub enum ConfigAction {
 /// A console from which you and AI agents run infrastructure together, in one live session.
 #[derive(Parser)]
 #[command(name = "qd", version, disable_help_subcommand = true)]
-#[command(override_usage = "qd [WORDS]… [OPTIONS]\n       qd COMMAND [OPTIONS]\n       qd NOUN VERB [OPTIONS]")]
+#[command(
+    override_usage = "qd [WORDS]… [OPTIONS]\n       qd COMMAND [OPTIONS]\n       qd NOUN VERB [OPTIONS]"
+)]
 struct Tree {
     #[command(flatten)]
     common: Common,
@@ -210,7 +212,9 @@ pub fn parse(arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Sto
     let known = |word: &str| {
         Tree::command().get_subcommands().any(|c| c.get_name() == word)
             || (nouns(forms).any(|n| n == word)
-                && words.get(1).is_some_and(|v| *v == "--help" || *v == "-h" || verbs(forms, word).any(|x| x == *v)))
+                && words
+                    .get(1)
+                    .is_some_and(|v| *v == "--help" || *v == "-h" || verbs(forms, word).any(|x| x == *v)))
     };
     match words.first() {
         Some(word) if !known(word) => {
@@ -281,7 +285,16 @@ fn slip(forms: &[Form], words: &[&str]) -> Result<()> {
 /// The index of the first argument that is no flag and no flag's value; the length if there is none.
 fn first_word(arguments: &[OsString]) -> usize {
     const WITH_VALUE: &[&str] = &[
-        "--config", "--set", "--session", "--context", "--cluster", "-c", "--namespace", "-n", "--labels", "-l",
+        "--config",
+        "--set",
+        "--session",
+        "--context",
+        "--cluster",
+        "-c",
+        "--namespace",
+        "-n",
+        "--labels",
+        "-l",
     ];
     let mut i = 1;
     while let Some(argument) = arguments.get(i) {
@@ -345,7 +358,9 @@ mod tests {
 
     #[test]
     fn slips_are_told_from_console_words() {
-        for (line, right) in [("operaton list", "qd operation list"), ("operation lisst", "qd operation list")] {
+        for (line, right) in
+            [("operaton list", "qd operation list"), ("operation lisst", "qd operation list")]
+        {
             let Err(Stop::Error(error)) = choice(line) else { panic!("{line}") };
             assert!(error.next_step().contains(right), "{}", error.next_step());
         }

@@ -2,11 +2,64 @@
 
 use std::sync::Arc;
 
-use crate::base::{Result, SystemClock};
+use super::socket::Place;
+use crate::base::config::Effective;
+use crate::base::{Actor, ActorKind, Door, Paths, Result, Role, SharedClock, SystemClock};
 use crate::bus::Bus;
 use crate::gate::{Gate, Parts, bind};
+use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
 use crate::session::Session;
+
+/// What a session is started with.
+pub struct Setting {
+    pub paths: Paths,
+    pub effective: Effective,
+    /// The session's name from the command line.
+    pub session: Option<String>,
+}
+
+impl Setting {
+    /// The session's name.
+    pub fn name(&self) -> &str {
+        self.session.as_deref().unwrap_or(&self.effective.config.session.name)
+    }
+
+    /// Where the session's socket is.
+    pub fn place(&self) -> Result<Place> {
+        Place::of(&self.paths, self.name())
+    }
+
+    /// The person whose session it is, at a door.
+    pub fn person(&self, door: Door) -> Actor {
+        let session = &self.effective.config.session;
+        let name = if session.person.is_empty() { login_name() } else { session.person.clone() };
+        Actor::new(ActorKind::Person, name, session.role, door)
+    }
+
+    /// Whoever runs a command: the person, or the agent that `QD_AGENT` names.
+    pub fn caller(&self, door: Door) -> Actor {
+        match std::env::var("QD_AGENT") {
+            Ok(name) if !name.is_empty() => agent(&name, door),
+            _ => self.person(door),
+        }
+    }
+}
+
+/// An agent of that name, made fit for a log line.
+pub fn agent(name: &str, door: Door) -> Actor {
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@') { c } else { '-' };
+    let name: String = name.chars().take(64).map(plain).collect();
+    Actor::new(ActorKind::Agent, name, Role::Agent, door)
+}
+
+fn login_name() -> String {
+    ["LOGNAME", "USER"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
+}
 
 /// What a session works with.
 pub struct Built {
@@ -14,12 +67,19 @@ pub struct Built {
     pub deck: Arc<Deck>,
 }
 
-/// Builds every domain and the gate over them. Connects to nothing yet.
-pub fn deck() -> Result<Built> {
+/// Builds every domain and the gate over them, inside a runtime. Connects to nothing yet.
+pub fn build(setting: &Setting) -> Result<Built> {
     let bus = Bus::default();
-    let clock: crate::base::SharedClock = Arc::new(SystemClock);
+    let clock: SharedClock = Arc::new(SystemClock);
+    let kubernetes = &setting.effective.config.kubernetes;
+    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let kube = Clusters::new(Options {
+        kubeconfig: (!kubernetes.kubeconfig.as_os_str().is_empty()).then(|| kubernetes.kubeconfig.clone()),
+        context: filled(&kubernetes.context),
+        ..Options::default()
+    });
     let session = Session::new(bus.clone(), clock.clone());
-    let deck = Arc::new(Deck { kube: crate::kube::Clusters::new(crate::kube::Options::default()), session });
+    let deck = Arc::new(Deck { kube, session });
     let gate = Gate::new(Parts { operations: bind(operations::all(), &deck), bus, clock })?;
     Ok(Built { gate, deck })
 }

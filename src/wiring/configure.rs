@@ -1,7 +1,6 @@
 //! `qd config init|show|check`: on this machine's files, without a session.
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use super::arguments::{Common, ConfigAction};
 use crate::base::config::{self, Effective, Inputs};
@@ -21,7 +20,7 @@ pub fn load(common: &Common) -> Result<(Paths, Effective)> {
     Ok((paths, config::load(&inputs)?))
 }
 
-pub fn run(action: ConfigAction, common: &Common) -> Result<ExitCode> {
+pub fn run(action: ConfigAction, common: &Common) -> Result<()> {
     match action {
         ConfigAction::Init => init(common)?,
         ConfigAction::Show => say(&load(common)?.1.to_yaml()),
@@ -36,7 +35,7 @@ pub fn run(action: ConfigAction, common: &Common) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn init(common: &Common) -> Result<()> {

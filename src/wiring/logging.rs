@@ -134,8 +134,10 @@ mod tests {
         for n in 0..40 {
             log.write_all(format!("line {n:02} {}\n", "x".repeat(12)).as_bytes()).unwrap();
         }
-        let mut names: Vec<_> =
-            std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         assert_eq!(names, ["qd.log", "qd.log.1", "qd.log.2"]);
         let last = std::fs::read_to_string(&path).unwrap();

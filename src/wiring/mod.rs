@@ -3,17 +3,34 @@
 mod arguments;
 mod build;
 mod configure;
+mod host;
+mod join;
+mod logging;
+mod shell;
+mod socket;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::base::{Error, Result};
+use crate::gate::{Definition, Form};
+use arguments::{Choice, Invocation, Stop};
 
 /// Runs `qd` with its arguments, the program's name first.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    match choose(arguments) {
-        Ok(code) => code,
+    let forms: Vec<Form> = crate::operations::all().map(Definition::form).collect();
+    let outcome = match arguments::parse(arguments, &forms) {
+        Ok(invocation) => start(invocation, &forms),
+        Err(Stop::Error(error)) => Err(error),
+        Err(Stop::Clap(error)) => {
+            // clap writes help to stdout and mistakes to stderr; a closed pipe is no mistake.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
             ExitCode::from(error.code.exit_code())
@@ -29,22 +46,42 @@ fn complain(error: &Error) {
     let _ = writeln!(std::io::stderr(), "qd: {text}\n    {next}");
 }
 
-fn choose(arguments: Vec<OsString>) -> Result<ExitCode> {
-    let invocation = match arguments::parse(arguments) {
-        Ok(invocation) => invocation,
-        Err(error) => {
-            // clap writes help to stdout and mistakes to stderr; a closed pipe is no mistake.
-            let _ = error.print();
-            return Ok(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)));
+fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
+    let common = invocation.common;
+    match invocation.choice {
+        Choice::Config(action) => return configure::run(action, &common).map(|()| 0),
+        Choice::Completions(shell) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut arguments::tree(forms), "qd", &mut script);
+            // A reader that closed the pipe has read enough.
+            let _ = std::io::stdout().write_all(&script);
+            return Ok(0);
         }
-    };
+        _ => {}
+    }
+    let (paths, effective) = configure::load(&common)?;
+    let _log = logging::start(&paths, &effective.config.log, common.verbose)?;
     // Once, before anything can want TLS; it is set already only where a test installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match invocation.choice {
-        arguments::Choice::Config(action) => configure::run(action, &invocation.common),
-        arguments::Choice::Other(ref what) => {
-            let _deck = build::deck()?;
-            Err(Error::unsupported(format!("this build has no {what} yet")))
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .thread_name("qd")
+        .enable_all()
+        .build()
+        .map_err(|e| Error::unavailable(format!("cannot start the runtime: {e}")))?;
+    let setting = build::Setting { paths, effective, session: common.session };
+    let outcome = runtime.block_on(async {
+        match invocation.choice {
+            Choice::Operation(asked) => shell::run(setting, *asked).await,
+            Choice::Mcp { agent } => join::mcp(setting, agent).await,
+            Choice::Serve => host::serve(setting).await,
+            Choice::Console(opening) => host::console(setting, opening).await,
+            Choice::Lab(opening) => host::lab(setting, opening).await,
+            Choice::Config(_) | Choice::Completions(_) => Ok(0),
         }
-    }
+    });
+    // A blocking read of stdin cannot be cancelled: it must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    outcome
 }

@@ -138,7 +138,8 @@ impl Drop for Listening {
 
 /// The peer's user as the kernel knows it (`SO_PEERCRED`, `getpeereid`).
 fn same_user(stream: &UnixStream) -> Result<()> {
-    let peer = stream.peer_cred().map_err(|e| Error::unavailable(format!("the peer's user is not known: {e}")))?;
+    let peer =
+        stream.peer_cred().map_err(|e| Error::unavailable(format!("the peer's user is not known: {e}")))?;
     let ours = rustix::process::getuid().as_raw();
     if peer.uid() == ours {
         Ok(())
@@ -156,10 +157,14 @@ pub async fn connect(socket: &Path) -> Result<Option<UnixStream>> {
             Ok(Some(stream))
         }
         Ok(Err(e)) if matches!(e.kind(), NotFound | ConnectionRefused) => Ok(None),
-        Ok(Err(e)) => Err(Error::unavailable(format!("cannot join the session at {}: {e}", socket.display()))
-            .next("Check who owns that socket, or start a session of another name.")),
-        Err(_) => Err(Error::new(Code::Timeout, format!("the session at {} does not answer", socket.display()))
-            .next("See whether its process is stopped, or start a session of another name.")),
+        Ok(Err(e)) => {
+            Err(Error::unavailable(format!("cannot join the session at {}: {e}", socket.display()))
+                .next("Check who owns that socket, or start a session of another name."))
+        }
+        Err(_) => {
+            Err(Error::new(Code::Timeout, format!("the session at {} does not answer", socket.display()))
+                .next("See whether its process is stopped, or start a session of another name."))
+        }
     }
 }
 

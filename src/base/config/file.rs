@@ -106,7 +106,7 @@ mod tests {
             ("http:\n  body_kib: 0\n", "0 is not from 1 to 65536", "Correct it"),
             ("http:\n  port: 1\n  port: 2\n", "duplicate", "Correct it"),
             ("session:\n  role: king\n", "c.yaml:2:9: session.role: unknown variant `king`", "Correct it"),
-            ("http: [\n", "c.yaml:2:1", "Correct it"),
+            ("http: {port: 1\n", "c.yaml:2:1", "Correct it"),
         ];
         for (text, message, next) in cases {
             let error = parse(Path::new("c.yaml"), text).unwrap_err();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::base::{ActorKind, Code, Error, Result};
+use crate::base::{ActorKind, Code, Door, Error, Result};
 
 /// Raised when a line that follows changes its meaning.
 pub const VERSION: u32 = 1;
@@ -28,6 +28,8 @@ pub enum Purpose {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     pub kind: ActorKind,
+    /// The door that the calls come through.
+    pub door: Door,
     /// Empty: the server's name for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,

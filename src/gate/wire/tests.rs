@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::base::ids::CallId;
-use crate::base::{Actor, ActorKind, Code, Result};
+use crate::base::{Actor, ActorKind, Code, Door, Result};
 use crate::bus::{Bus, Event, Events, Level};
 use crate::gate::client::{Client, Transport, Watch};
 use crate::gate::spec::Target;
@@ -233,7 +233,7 @@ async fn the_greeting_names_the_session_or_says_why_not() {
             hello
         });
         let (read, mut write) = tokio::io::split(ours);
-        let claim = Claim { kind: ActorKind::Agent, name: "claude".to_owned() };
+        let claim = Claim { kind: ActorKind::Agent, door: Door::Mcp, name: "claude".to_owned() };
         let mut read = tokio::io::BufReader::new(read);
         let welcome = greet(&mut read, &mut write, Purpose::Mcp, claim.clone()).await;
         assert_eq!(server.await.unwrap(), Hello { quarterdeck: VERSION, purpose: Purpose::Mcp, claim });

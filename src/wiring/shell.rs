@@ -1,0 +1,16 @@
+//! `qd NOUN VERB`: in the live session where there is one, else in a session of its own.
+
+use super::build::{self, Setting};
+use super::join;
+use crate::base::{Door, Result};
+use crate::cli::{self, Asked};
+
+pub async fn run(setting: Setting, asked: Asked) -> Result<u8> {
+    let caller = setting.caller(Door::Cli);
+    if let Some(client) = join::client(&setting, caller.clone()).await? {
+        return cli::run(&client, asked).await;
+    }
+    let built = build::build(&setting)?;
+    let client = built.gate.client(caller);
+    cli::run(&client, asked).await
+}
