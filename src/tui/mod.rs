@@ -32,5 +32,6 @@ pub mod pane;
 pub mod panes;
 pub mod shared;
 pub mod skin;
+pub mod terminal;
 pub mod theme;
 pub mod widgets;
