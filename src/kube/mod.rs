@@ -16,9 +16,13 @@ mod exec_plugin;
 mod kinds;
 pub mod logs;
 pub mod objects;
+mod pods;
+mod quantity;
 mod settings;
 mod stream;
+mod tables;
 mod watch;
+mod wire;
 
 pub use call::{Answer, Call, DEFAULT_TIMEOUT};
 pub use cluster::{Cluster, Version};
@@ -26,3 +30,4 @@ pub use contexts::{Clusters, Options};
 pub use error::{Error, Result, Status, StatusCause, StatusDetails};
 pub use kinds::{Kinds, Resource};
 pub use stream::ByteStream;
+pub use watch::{Listing, Selection};

@@ -1,16 +1,137 @@
-//! Shared watches.
+//! Watches shared by everyone who looks: one upstream watch for each cluster, kind, namespace and
+//! selectors, its rows held once.
+//!
+//! [`Cluster::watch`] gives a feed that begins with what is known already. [`Cluster::rows`] waits
+//! until everything is here and gives it as it is now. A watch ends a little after its last
+//! reader left.
+//!
+//! - `hub`: rows, phase and readers of one watch, behind a lock that is held for moments.
+//! - `pump`: the task that keeps a hub current: lists, watches, falls back, reconnects.
+//! - `shape`: bytes into changes, for pods in protobuf or JSON and for Tables.
+//! - `table`: the rows themselves.
+
+mod hub;
+mod pump;
+mod shape;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use super::cluster::Cluster;
+use super::error::Result;
+use super::kinds::Resource;
+use crate::rows::{Column, Phase, Row, TableFeed, feed};
+use hub::{Hub, Lease};
+
+/// What to watch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Selection {
+    pub resource: Resource,
+    /// `None` is all namespaces, and the only choice for what has none.
+    pub namespace: Option<String>,
+    /// A label selector.
+    pub labels: Option<String>,
+    /// A field selector.
+    pub fields: Option<String>,
+}
+
+impl Selection {
+    /// Everything of a kind, in a namespace or in all.
+    pub fn all(resource: Resource, namespace: Option<String>) -> Self {
+        let namespace = namespace.filter(|n| resource.namespaced && !n.is_empty());
+        Self { resource, namespace, labels: None, fields: None }
+    }
+
+    /// Narrows it by selectors; empty ones are none.
+    #[must_use]
+    pub fn selecting(mut self, labels: Option<String>, fields: Option<String>) -> Self {
+        self.labels = labels.filter(|l| !l.trim().is_empty());
+        self.fields = fields.filter(|f| !f.trim().is_empty());
+        self
+    }
+}
+
+/// Every row of a selection at one moment.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub columns: Arc<[Column]>,
+    /// In no particular order.
+    pub rows: Vec<Arc<Row>>,
+    /// `Live`, `Polling`, or whatever holds when the time to wait was over.
+    pub phase: Phase,
+}
+
+/// The open watches of one cluster.
 pub(super) struct Watches {
     linger: Duration,
+    open: Mutex<HashMap<Selection, Arc<Hub>>>,
 }
 
 impl Watches {
     pub(super) fn new(linger: Duration) -> Self {
-        Self { linger }
+        Self { linger, open: Mutex::default() }
     }
 
+    /// Begins all of them anew: the settings changed.
     pub(super) fn restart(&self) {
-        let _ = self.linger;
+        for hub in self.open.lock().values() {
+            hub.restart();
+        }
+    }
+
+    /// The hub of a selection with one reader more, begun if there is none.
+    fn enter(&self, cluster: &Arc<Cluster>, selection: Selection) -> Lease {
+        let mut open = self.open.lock();
+        if let Some(lease) = open.get(&selection).and_then(Hub::enter) {
+            return lease;
+        }
+        let hub = Hub::new(cluster.name().clone());
+        let lease = Hub::enter_new(&hub);
+        open.insert(selection.clone(), hub.clone());
+        drop(open);
+        pump::start(cluster.clone(), selection, hub);
+        lease
+    }
+
+    /// Forgets a hub that nobody reads; false if somebody came in the meantime.
+    fn leave(&self, selection: &Selection, hub: &Arc<Hub>) -> bool {
+        let mut open = self.open.lock();
+        if !hub.close_if_unread() {
+            return false;
+        }
+        if open.get(selection).is_some_and(|h| Arc::ptr_eq(h, hub)) {
+            open.remove(selection);
+        }
+        true
+    }
+}
+
+impl Cluster {
+    /// Watches a selection: first what is there, then every change, until the feed is dropped.
+    /// Needs a runtime.
+    pub fn watch(self: &Arc<Self>, selection: Selection) -> TableFeed {
+        let (sender, feed) = feed();
+        let lease = self.watches().enter(self, selection);
+        lease.feed(sender);
+        feed
+    }
+
+    /// Everything of a selection as it is now. Served at once if it is being watched; else it is
+    /// watched for a moment, which later calls find warm. An error is why nothing could be read.
+    pub async fn rows(self: &Arc<Self>, selection: Selection, patience: Duration) -> Result<Listing, crate::base::Error> {
+        let lease = self.watches().enter(self, selection);
+        lease.settled(patience).await
+    }
+
+    /// The rows of a selection if it is watched now and everything is here.
+    pub fn rows_if_watched(&self, selection: &Selection) -> Option<Listing> {
+        let hub = self.watches().open.lock().get(selection).cloned()?;
+        hub.listing().filter(|l| matches!(l.phase, Phase::Live | Phase::Polling { .. }))
     }
 }

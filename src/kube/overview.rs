@@ -1,0 +1,236 @@
+//! Every cluster as a row: does it answer, how fast, what is in it.
+//!
+//! A cluster that does not answer is a row with its reason; it delays no other. Servers are asked
+//! only while somebody looks, and only for what no open watch tells already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::{CompactString, format_compact};
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::call::Call;
+use super::cluster::Cluster;
+use super::contexts::Clusters;
+use super::error::{Error, Result};
+use super::kinds::Resource;
+use super::watch::Selection;
+use crate::base::{self, Code};
+use crate::rows::{
+    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone, feed,
+};
+
+/// How often clusters are asked while somebody looks.
+const EVERY: Duration = Duration::from_secs(15);
+/// A server that does not answer by then counts as down.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What there is to say of one cluster.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    pub context: Arc<str>,
+    pub current: bool,
+    pub server: String,
+    /// `Err` is why it is down; `None` is not asked yet.
+    pub version: Option<Result<String, base::Error>>,
+    pub latency: Option<Duration>,
+    pub nodes: Option<u64>,
+    pub pods: Option<u64>,
+}
+
+impl Overview {
+    /// The columns of [`Overview::row`], after NAME, which is the context.
+    pub fn columns() -> Arc<[Column]> {
+        [
+            Column::new("STATUS", ColumnKind::Status).rank(0),
+            Column::new("VERSION", ColumnKind::Text).rank(2),
+            Column::new("LATENCY", ColumnKind::Text).rank(4),
+            Column::new("NODES", ColumnKind::Number).rank(3),
+            Column::new("PODS", ColumnKind::Number).rank(3),
+            Column::new("SERVER", ColumnKind::Text).rank(6),
+            Column::new("REASON", ColumnKind::Text).rank(1),
+        ]
+        .into()
+    }
+
+    pub fn row(&self) -> Row {
+        let number = |n: Option<u64>| {
+            n.and_then(|n| i64::try_from(n).ok()).map_or(Cell::Unknown, Cell::Number)
+        };
+        let current = if self.current { "*" } else { "" };
+        let (status, version, reason, tone) = match &self.version {
+            None => (format_compact!("Connecting{current}"), Cell::Unknown, Cell::Unknown, Tone::Dim),
+            Some(Ok(version)) => (format_compact!("Ready{current}"), Cell::text(version), Cell::Unknown, Tone::Normal),
+            Some(Err(error)) => {
+                let word = match error.code {
+                    Code::Unauthenticated => "Unauthenticated",
+                    Code::PermissionDenied => "Forbidden",
+                    Code::InvalidArgument => "Misconfigured",
+                    _ => "Down",
+                };
+                let reason = format!("{} {}", error.message, error.next_step());
+                (format_compact!("{word}{current}"), Cell::Unknown, Cell::text(reason), Tone::Error)
+            }
+        };
+        let latency = self.latency.map_or(Cell::Unknown, |l| Cell::Text(milliseconds(l)));
+        let cells = [
+            Cell::Status(status, tone),
+            version,
+            latency,
+            number(self.nodes),
+            number(self.pods),
+            Cell::text(&self.server),
+            reason,
+        ];
+        Row { key: RowKey::new("", "", &self.context), cells: Box::new(cells), tone, uid: "".into() }
+    }
+}
+
+fn milliseconds(latency: Duration) -> CompactString {
+    match latency.as_micros() {
+        0..10_000 => format_compact!("{:.1} ms", latency.as_secs_f64() * 1000.0),
+        _ => format_compact!("{} ms", latency.as_millis()),
+    }
+}
+
+impl Clusters {
+    /// What is known of every cluster without asking.
+    pub fn known(&self) -> Vec<Overview> {
+        let current = self.current();
+        self.all().iter().map(|cluster| known(cluster, current.as_ref() == Some(cluster.name()))).collect()
+    }
+
+    /// Asks every cluster at once; takes as long as the slowest, at most about 8 s.
+    pub async fn overviews(&self) -> Vec<Overview> {
+        let current = self.current();
+        let asked = self.all().into_iter().map(|cluster| {
+            let is_current = current.as_ref() == Some(cluster.name());
+            async move { ask(&cluster, is_current).await }
+        });
+        futures::future::join_all(asked).await
+    }
+
+    /// The clusters as a table that keeps itself current while it is read. Needs a runtime.
+    pub fn watch_overviews(self: &Arc<Self>) -> TableFeed {
+        let (sender, feed) = feed();
+        let clusters = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = clusters.keep_current(&sender) => {}
+                () = sender.closed() => {}
+            }
+        });
+        feed
+    }
+
+    async fn keep_current(&self, sender: &TableSender) {
+        let mut changes = self.changes();
+        let mut names = Vec::new();
+        sender.merge(TableDelta { columns: Some(Overview::columns()), ..TableDelta::default() });
+        loop {
+            changes.mark_unchanged();
+            let now = self.names();
+            let removed = names.iter().filter(|n| !now.contains(n)).map(|n: &Arc<str>| RowKey::new("", "", n));
+            let new: Vec<_> = self.known().into_iter().filter(|o| !names.contains(&o.context)).collect();
+            sender.merge(TableDelta {
+                removed: removed.collect(),
+                upserts: new.iter().map(|o| Arc::new(o.row())).collect(),
+                sources: vec![SourceState { cluster: "".into(), phase: self.phase() }],
+                ..TableDelta::default()
+            });
+            names = now;
+            let mut asking = JoinSet::new();
+            let current = self.current();
+            for cluster in self.all() {
+                let is_current = current.as_ref() == Some(cluster.name());
+                asking.spawn(async move { ask(&cluster, is_current).await.row() });
+            }
+            while let Some(answered) = asking.join_next().await {
+                if let Ok(row) = answered {
+                    sender.merge(TableDelta { upserts: vec![Arc::new(row)], ..TableDelta::default() });
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.problem() {
+            Some(error) if self.names().is_empty() => Phase::Failed { error: error.into() },
+            _ if self.names().is_empty() => Phase::Failed { error: Error::NoContexts.into() },
+            _ => Phase::Live,
+        }
+    }
+}
+
+fn known(cluster: &Cluster, current: bool) -> Overview {
+    let version = match (cluster.problem(), cluster.known_version()) {
+        (Some((_, error)), _) => Some(Err(error.into())),
+        (None, version) => version.map(|v| Ok(v.git_version)),
+    };
+    Overview {
+        context: cluster.name().clone(),
+        current,
+        server: cluster.server(),
+        version,
+        latency: cluster.latency(),
+        nodes: None,
+        pods: None,
+    }
+}
+
+async fn ask(cluster: &Cluster, current: bool) -> Overview {
+    let mut overview = known(cluster, current);
+    let asked = tokio::time::timeout(PATIENCE, async {
+        let version = cluster.version().await;
+        overview.latency = cluster.latency();
+        match version {
+            Ok(version) => {
+                overview.version = Some(Ok(version.git_version));
+                (overview.nodes, overview.pods) =
+                    tokio::join!(count(cluster, "/api/v1/nodes"), count_pods(cluster));
+            }
+            Err(error) => overview.version = Some(Err(error.into())),
+        }
+    });
+    if asked.await.is_err() && overview.version.is_none() {
+        let error = Error::Timeout { server: cluster.server(), seconds: PATIENCE.as_secs() };
+        overview.version = Some(Err(error.into()));
+    }
+    if !matches!(overview.version, Some(Ok(_))) {
+        overview.latency = None;
+    }
+    overview
+}
+
+async fn count_pods(cluster: &Cluster) -> Option<u64> {
+    match cluster.rows_if_watched(&Selection::all(Resource::pods(), None)) {
+        Some(listing) => Some(listing.rows.len() as u64),
+        None => count(cluster, "/api/v1/pods").await,
+    }
+}
+
+/// How many objects a list has: one is read, the server counts the rest. `None` where that is not allowed.
+async fn count(cluster: &Cluster, path: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct List {
+        #[serde(default)]
+        items: Vec<serde::de::IgnoredAny>,
+        #[serde(default)]
+        metadata: Meta,
+    }
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Meta {
+        remaining_item_count: u64,
+    }
+    let call = Call::get(path)
+        .query("limit", "1")
+        .accept("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io, application/json");
+    let list: List = cluster.read(call).await.ok()?;
+    Some(list.items.len() as u64 + list.metadata.remaining_item_count)
+}

@@ -1,0 +1,477 @@
+//! The task that keeps a hub current.
+//!
+//! It asks for a streaming list first (`sendInitialEvents`, Kubernetes 1.32 and on), falls back to
+//! LIST by pages and WATCH where that is refused or never completes, and to listing again and again
+//! where watching is not allowed. After a break it goes on from the last resource version; when the
+//! server no longer has it (410), it lists again and the table tells the difference, so that no row
+//! is missed or doubled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::hub::{Change, Hub};
+use super::shape::{Page, Shape, told_error};
+use super::Selection;
+use crate::base;
+use crate::kube::call::Call;
+use crate::kube::cluster::Cluster;
+use crate::kube::error::{Error, Result};
+use crate::kube::stream::ByteStream;
+use crate::kube::wire::Frames;
+use crate::rows::Phase;
+
+/// Readers are told at most this often, and at once when nothing was told for as long.
+const FLUSH_EVERY: Duration = Duration::from_millis(10);
+/// They are told at the latest after so many changes.
+const FLUSH_ROWS: usize = 1000;
+/// A server that does not know streaming lists sends no end of the initial events.
+const BOOKMARK_WITHIN: Duration = Duration::from_secs(10);
+/// Rows still coming at that time let it have so much more.
+const STILL_COMING: Duration = Duration::from_secs(3);
+const PAGE: &str = "500";
+const POLL_EVERY: Duration = Duration::from_secs(5);
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A server that has just started refuses for a moment what it allowed before.
+const REFUSALS: u32 = 6;
+
+/// Starts the task; it ends by itself a little after the last reader has left.
+pub(super) fn start(cluster: Arc<Cluster>, selection: Selection, hub: Arc<Hub>) {
+    let shape = Shape::new(cluster.name().clone(), selection.resource.is_pods());
+    if let Some(columns) = shape.columns() {
+        hub.set_columns(&columns);
+    }
+    tokio::spawn(async move {
+        let linger = cluster.watches().linger;
+        let mut pump = Pump {
+            cluster: cluster.clone(),
+            selection: selection.clone(),
+            hub: hub.clone(),
+            shape,
+            streaming: true,
+            been_live: false,
+            failures: 0,
+        };
+        let mut work = Box::pin(pump.run());
+        loop {
+            tokio::select! {
+                () = &mut work => {
+                    // It failed for good: the next who asks begins anew.
+                    hub.close();
+                    hub.unread(linger).await;
+                }
+                () = hub.unread(linger) => {}
+            }
+            if cluster.watches().leave(&selection, &hub) {
+                return;
+            }
+        }
+    });
+}
+
+struct Pump {
+    cluster: Arc<Cluster>,
+    selection: Selection,
+    hub: Arc<Hub>,
+    shape: Shape,
+    /// Whether a streaming list is worth trying.
+    streaming: bool,
+    been_live: bool,
+    /// Tries that failed since one went well.
+    failures: u32,
+}
+
+/// Where to go on.
+enum Next {
+    List,
+    Watch(CompactString),
+}
+
+/// Why a stream is over, if not by an error.
+enum End {
+    /// The server closed it, as it does every half hour or so.
+    Closed(CompactString),
+    /// The initial events do not end.
+    NoBookmark,
+    /// The settings changed.
+    Restart,
+}
+
+impl Pump {
+    async fn run(&mut self) {
+        let mut next = Next::List;
+        let mut pauses = pauses();
+        loop {
+            let began = Instant::now();
+            let result = match &next {
+                Next::List => self.list().await,
+                Next::Watch(version) => self.watch(version.clone()).await,
+            };
+            match result {
+                Ok(End::Closed(version)) => {
+                    // A server that closes at once must not be asked in a tight loop.
+                    if began.elapsed() < Duration::from_secs(1) {
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                    next = if version.is_empty() { Next::List } else { Next::Watch(version) };
+                }
+                Ok(End::NoBookmark) => {
+                    self.streaming = false;
+                    next = Next::List;
+                }
+                Ok(End::Restart) => {
+                    self.streaming = true;
+                    next = Next::List;
+                }
+                Err((error, _)) if error.is_gone() => {
+                    tracing::debug!(cluster = %self.cluster.name(), "the resource version is gone; listing again");
+                    next = Next::List;
+                }
+                Err((error, version)) => {
+                    if let Some(version) = version.filter(|v| !v.is_empty()) {
+                        next = Next::Watch(version);
+                    }
+                    if self.is_final(&error) {
+                        self.hub.set_phase(Phase::Failed { error: error.into() });
+                        return;
+                    }
+                    if self.failures == 0 {
+                        pauses = self::pauses();
+                    }
+                    self.failures += 1;
+                    self.pause(error, pauses.next().unwrap_or(Duration::from_secs(30))).await;
+                }
+            }
+        }
+    }
+
+    /// Whether trying again is of no use.
+    fn is_final(&self, error: &Error) -> bool {
+        let refusal = matches!(error.http_status(), Some(400 | 403 | 404 | 405 | 406 | 422));
+        if self.been_live && refusal {
+            return self.failures >= REFUSALS;
+        }
+        refusal || matches!(error, Error::Settings { .. } | Error::Request(_))
+    }
+
+    async fn pause(&self, error: Error, pause: Duration) {
+        let error: base::Error = error.into();
+        tracing::debug!(cluster = %self.cluster.name(), %error, ?pause, "watch broken");
+        self.hub.set_phase(Phase::Reconnecting {
+            reason: error.message,
+            since: Timestamp::now().as_second(),
+            attempt: self.failures,
+        });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.hub.poked() => {}
+        }
+    }
+
+    fn went_well(&mut self) {
+        self.failures = 0;
+        self.been_live = true;
+    }
+
+    /// Lists by whatever way works, and goes on watching.
+    async fn list(&mut self) -> Result<End, (Error, Option<CompactString>)> {
+        let resource = &self.selection.resource;
+        let can_watch = resource.verbs.is_empty() || resource.can("watch");
+        if self.streaming && can_watch {
+            match self.stream_list().await {
+                Err((error, _))
+                    if matches!(error.http_status(), Some(400 | 403 | 405 | 406 | 415 | 422)) =>
+                {
+                    tracing::debug!(cluster = %self.cluster.name(), %error, "no streaming list; listing by pages");
+                    self.streaming = false;
+                }
+                other => return other,
+            }
+        }
+        let version = self.pages().await.map_err(|e| (e, None))?;
+        if can_watch {
+            self.hub.end_list(Phase::Live);
+            self.went_well();
+            match self.watch(version).await {
+                Err((error, _)) if matches!(error.http_status(), Some(403 | 405)) => {
+                    let error: base::Error = error.into();
+                    self.poll(error.message).await
+                }
+                other => other,
+            }
+        } else {
+            self.hub.end_list(self.polling(format!("{} cannot be watched", self.selection.resource.plural)));
+            self.went_well();
+            self.poll(format!("{} cannot be watched", self.selection.resource.plural)).await
+        }
+    }
+
+    fn polling(&self, reason: String) -> Phase {
+        Phase::Polling { every_seconds: u32::try_from(POLL_EVERY.as_secs()).unwrap_or(5), reason }
+    }
+
+    fn call(&self, watch: bool) -> Call {
+        let s = &self.selection;
+        let mut call = Call::get(s.resource.path(s.namespace.as_deref(), None))
+            .accept(if watch { self.shape.accept_watch() } else { self.shape.accept_list() })
+            .query_if("labelSelector", s.labels.as_deref())
+            .query_if("fieldSelector", s.fields.as_deref());
+        if self.shape.is_table() {
+            call = call.query("includeObject", "Metadata");
+        }
+        if watch {
+            call = call.query("watch", "true").query("allowWatchBookmarks", "true");
+        }
+        call
+    }
+
+    /// One request for everything there is and every change after.
+    async fn stream_list(&mut self) -> Result<End, (Error, Option<CompactString>)> {
+        let call = self
+            .call(true)
+            .query("sendInitialEvents", "true")
+            .query("resourceVersionMatch", "NotOlderThan");
+        let stream = self.cluster.stream(call).await.map_err(|e| (e, None))?;
+        self.hub.begin_list();
+        if !self.been_live {
+            self.hub.set_phase(Phase::Loading { seen: 0, expected: None });
+        }
+        self.follow(stream, CompactString::default(), true).await
+    }
+
+    /// Every change after a resource version.
+    async fn watch(&mut self, version: CompactString) -> Result<End, (Error, Option<CompactString>)> {
+        let call = self.call(true).query("resourceVersion", &version);
+        let stream = self.cluster.stream(call).await.map_err(|e| (e, Some(version.clone())))?;
+        self.hub.set_phase(Phase::Live);
+        self.went_well();
+        self.follow(stream, version, false).await
+    }
+
+    /// Lists by pages; gives the resource version of the list. Leaves the list open, to be ended with a phase.
+    async fn pages(&mut self) -> Result<CompactString> {
+        self.hub.begin_list();
+        let mut next = String::new();
+        let mut seen = 0u64;
+        let mut fresh_starts = 0;
+        loop {
+            let token = (!next.is_empty()).then_some(&next);
+            let call = self
+                .call(false)
+                .query("limit", PAGE)
+                .query_if("continue", token)
+                .timeout(LIST_TIMEOUT);
+            let answer = match self.cluster.send(call).await {
+                // The pages' common version is gone while we read them: from the start once more.
+                Err(error) if error.is_gone() && !next.is_empty() && fresh_starts < 3 => {
+                    fresh_starts += 1;
+                    next.clear();
+                    self.hub.begin_list();
+                    seen = 0;
+                    continue;
+                }
+                other => other?,
+            };
+            let mut changes = Vec::new();
+            let page = self.read_page(answer.body, &mut changes)?;
+            seen += changes.len() as u64;
+            if let Some(columns) = &page.columns {
+                self.hub.set_columns(columns);
+            }
+            let expected = page.remaining.map(|r| seen + r);
+            let phase = (!self.been_live).then_some(Phase::Loading { seen, expected });
+            self.hub.apply(&mut changes, phase);
+            if page.next.is_empty() {
+                return Ok(page.version);
+            }
+            next = page.next;
+        }
+    }
+
+    fn read_page(&mut self, body: bytes::Bytes, changes: &mut Vec<Change>) -> Result<Page> {
+        let server = self.cluster.server();
+        self.shape.page(body, changes).map_err(|reason| Error::Decode { server, what: "a list", reason })
+    }
+
+    /// Lists again and again, for as long as that goes well.
+    async fn poll(&mut self, reason: String) -> Result<End, (Error, Option<CompactString>)> {
+        self.hub.set_phase(self.polling(reason.clone()));
+        let mut restarts = self.hub.restarts();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(POLL_EVERY) => {}
+                _ = restarts.changed() => return Ok(End::Restart),
+            }
+            self.pages().await.map_err(|e| (e, None))?;
+            self.went_well();
+            self.hub.end_list(self.polling(reason.clone()));
+        }
+    }
+
+    /// Reads a stream to its end. `loading`: the initial events are still to come.
+    async fn follow(
+        &mut self,
+        mut stream: ByteStream,
+        version: CompactString,
+        loading: bool,
+    ) -> Result<End, (Error, Option<CompactString>)> {
+        let framing = Shape::framing(stream.content_type());
+        let mut reading = Reading {
+            frames: Frames::new(framing),
+            framing,
+            changes: Vec::new(),
+            version,
+            loading,
+            began: Instant::now(),
+            last_row: Instant::now(),
+            told: None,
+        };
+        let mut restarts = self.hub.restarts();
+        loop {
+            let piece = match stream.ready() {
+                Some(piece) => piece,
+                None => {
+                    let wait = reading.wait(&self.hub, self.been_live);
+                    let waited = tokio::select! {
+                        piece = stream.next() => Some(piece),
+                        () = sleep_until(wait) => None,
+                        _ = restarts.changed() => return Ok(End::Restart),
+                    };
+                    match waited {
+                        Some(piece) => piece,
+                        None if reading.overdue() => return Ok(End::NoBookmark),
+                        None => continue,
+                    }
+                }
+            };
+            // While the list is not complete there is no version to go on from.
+            let resume = |r: &Reading| (!r.loading).then(|| r.version.clone());
+            match piece {
+                Some(Ok(piece)) => {
+                    if let Err(error) = self.take(&mut reading, &piece, stream.server()) {
+                        reading.flush(&self.hub, self.been_live);
+                        return Err((error, resume(&reading)));
+                    }
+                }
+                end => {
+                    reading.flush(&self.hub, self.been_live);
+                    let server = stream.server().to_owned();
+                    let resume = resume(&reading);
+                    return match end {
+                        Some(Err(error)) => Err((error, resume)),
+                        _ if reading.loading => Err((
+                            Error::Broken { server, reason: "the stream ended before the list was complete".into() },
+                            None,
+                        )),
+                        _ if reading.frames.is_cut() => {
+                            Err((Error::Broken { server, reason: "the stream ended inside an event".into() }, resume))
+                        }
+                        _ => Ok(End::Closed(reading.version)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Takes one piece of a stream: every whole event in it.
+    fn take(&mut self, reading: &mut Reading, piece: &[u8], server: &str) -> Result<()> {
+        let decode = |reason: String| Error::Decode { server: server.to_owned(), what: "a watch event", reason };
+        reading.frames.push(piece);
+        while let Some(frame) = reading.frames.next().map_err(decode)? {
+            let before = reading.changes.len();
+            let told = self.shape.event(reading.framing, frame, &mut reading.changes).map_err(decode)?;
+            if let Some(columns) = &told.columns {
+                self.hub.set_columns(columns);
+            }
+            if let Some(status) = told.error {
+                return Err(told_error(server, status));
+            }
+            if let Some(version) = told.version.filter(|v| !v.is_empty()) {
+                reading.version = version;
+            }
+            if reading.changes.len() > before {
+                reading.last_row = Instant::now();
+            }
+            if told.initial_events_end && reading.loading {
+                reading.flush(&self.hub, self.been_live);
+                reading.loading = false;
+                self.hub.end_list(Phase::Live);
+                self.went_well();
+            }
+            if reading.changes.len() >= FLUSH_ROWS {
+                reading.flush(&self.hub, self.been_live);
+            }
+        }
+        if !reading.changes.is_empty() && reading.due() <= Instant::now() {
+            reading.flush(&self.hub, self.been_live);
+        }
+        Ok(())
+    }
+}
+
+/// What is under way in one stream.
+struct Reading {
+    frames: Frames,
+    framing: crate::kube::wire::Framing,
+    changes: Vec<Change>,
+    version: CompactString,
+    loading: bool,
+    began: Instant,
+    last_row: Instant,
+    /// When the readers were told last.
+    told: Option<Instant>,
+}
+
+impl Reading {
+    /// When what has gathered should be told.
+    fn due(&self) -> Instant {
+        self.told.map_or(self.began, |told| told + FLUSH_EVERY)
+    }
+
+    /// The socket is empty: tells what is due, and says until when to wait for more.
+    fn wait(&mut self, hub: &Hub, been_live: bool) -> Option<Instant> {
+        let now = Instant::now();
+        if !self.changes.is_empty() {
+            if self.due() > now {
+                return Some(self.due());
+            }
+            self.flush(hub, been_live);
+        }
+        self.loading.then(|| (self.began + BOOKMARK_WITHIN).max(self.last_row + STILL_COMING))
+    }
+
+    /// Whether the end of the initial events should have come.
+    fn overdue(&self) -> bool {
+        let now = Instant::now();
+        self.loading && now >= self.began + BOOKMARK_WITHIN && now >= self.last_row + STILL_COMING
+    }
+
+    fn flush(&mut self, hub: &Hub, been_live: bool) {
+        let seen = hub.len() as u64 + self.changes.len() as u64;
+        let phase = (self.loading && !been_live).then_some(Phase::Loading { seen, expected: None });
+        hub.apply(&mut self.changes, phase);
+        self.told = Some(Instant::now());
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// 0.2 s, doubling up to 30 s, each with jitter so that many watches do not come back as one.
+fn pauses() -> impl Iterator<Item = Duration> {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(30))
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

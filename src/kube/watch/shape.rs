@@ -1,0 +1,245 @@
+//! From bytes to changes: pods in protobuf or JSON, everything else as Tables.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use jiff::Timestamp;
+use prost::Message;
+
+use super::hub::Change;
+use crate::kube::error::{Error, Status};
+use crate::kube::pods;
+use crate::kube::tables::Layout;
+use crate::kube::wire::{self, Framing, TableEvent};
+use crate::rows::Column;
+
+/// What the rows of a watch are made from.
+pub(super) struct Shape {
+    cluster: Arc<str>,
+    form: Form,
+}
+
+enum Form {
+    Pods,
+    /// The layout comes with the first event or list.
+    Table(Option<Layout>),
+}
+
+/// What else an event says.
+#[derive(Default)]
+pub(super) struct Told {
+    /// The resource version to go on from.
+    pub(super) version: Option<CompactString>,
+    pub(super) initial_events_end: bool,
+    pub(super) error: Option<Status>,
+    pub(super) columns: Option<Arc<[Column]>>,
+}
+
+/// One page of a list.
+#[derive(Default)]
+pub(super) struct Page {
+    pub(super) version: CompactString,
+    /// Empty at the last page.
+    pub(super) next: String,
+    pub(super) remaining: Option<u64>,
+    pub(super) columns: Option<Arc<[Column]>>,
+}
+
+impl Shape {
+    pub(super) fn new(cluster: Arc<str>, pods: bool) -> Self {
+        Self { cluster, form: if pods { Form::Pods } else { Form::Table(None) } }
+    }
+
+    /// The columns, where they are known before the server says anything.
+    pub(super) fn columns(&self) -> Option<Arc<[Column]>> {
+        match &self.form {
+            Form::Pods => Some(pods::columns()),
+            Form::Table(layout) => layout.as_ref().map(|l| l.columns.clone()),
+        }
+    }
+
+    pub(super) fn accept_watch(&self) -> &'static str {
+        match self.form {
+            Form::Pods => "application/vnd.kubernetes.protobuf;type=watch, application/json",
+            Form::Table(_) => "application/json;as=Table;v=v1;g=meta.k8s.io, application/json",
+        }
+    }
+
+    pub(super) fn accept_list(&self) -> &'static str {
+        match self.form {
+            Form::Pods => "application/vnd.kubernetes.protobuf, application/json",
+            Form::Table(_) => "application/json;as=Table;v=v1;g=meta.k8s.io, application/json",
+        }
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.form, Form::Table(_))
+    }
+
+    pub(super) fn framing(content_type: &str) -> Framing {
+        if content_type.contains("protobuf") { Framing::Length } else { Framing::Lines }
+    }
+
+    /// Reads one event of a watch.
+    pub(super) fn event(
+        &mut self,
+        framing: Framing,
+        frame: Bytes,
+        out: &mut Vec<Change>,
+    ) -> Result<Told, String> {
+        match (&mut self.form, framing) {
+            (Form::Pods, Framing::Length) => protobuf_event(&self.cluster, frame, out),
+            (Form::Pods, Framing::Lines) => json_event(&self.cluster, &frame, out),
+            (Form::Table(layout), _) => table_event(&self.cluster, layout, &frame, out),
+        }
+    }
+
+    /// Reads one page of a list.
+    pub(super) fn page(&mut self, body: Bytes, out: &mut Vec<Change>) -> Result<Page, String> {
+        match &mut self.form {
+            Form::Pods => {
+                let list = if wire::is_protobuf(&body) {
+                    let (_, raw) = wire::unwrap(body)?;
+                    wire::PodList::decode(raw).map_err(|e| e.to_string())?
+                } else {
+                    serde_json::from_slice::<wire::JsonPodList>(&body).map_err(|e| e.to_string())?
+                };
+                out.extend(list.items.iter().map(|pod| Change::Upsert(pods::row(&self.cluster, pod))));
+                let meta = list.metadata.unwrap_or_default();
+                Ok(Page {
+                    version: meta.resource_version.into(),
+                    next: meta.next,
+                    remaining: meta.remaining_item_count.and_then(|n| u64::try_from(n).ok()),
+                    columns: None,
+                })
+            }
+            Form::Table(layout) => {
+                let table = wire::parse_table(&body)?;
+                let columns = learn(layout, &table);
+                let now = Timestamp::now().as_second();
+                if let Some(layout) = layout {
+                    layout.rows(&self.cluster, &table, now, |row, _| out.push(Change::Upsert(row)));
+                }
+                let meta = table.metadata.unwrap_or_default();
+                Ok(Page {
+                    version: meta.resource_version.into(),
+                    next: meta.next,
+                    remaining: meta.remaining_item_count.and_then(|n| u64::try_from(n).ok()),
+                    columns,
+                })
+            }
+        }
+    }
+}
+
+fn protobuf_event(cluster: &Arc<str>, frame: Bytes, out: &mut Vec<Change>) -> Result<Told, String> {
+    let event = wire::WatchEvent::decode(frame).map_err(|e| e.to_string())?;
+    let raw = event.object.ok_or("an event without an object")?.raw;
+    match event.kind.as_str() {
+        "ADDED" | "MODIFIED" | "DELETED" => {
+            let (_, raw) = wire::unwrap(raw)?;
+            let pod = wire::Pod::decode(raw).map_err(|e| e.to_string())?;
+            Ok(pod_event(cluster, &pod, event.kind == "DELETED", out))
+        }
+        "BOOKMARK" => {
+            let (_, raw) = wire::unwrap(raw)?;
+            let mark = wire::BookmarkObject::decode(raw).map_err(|e| e.to_string())?;
+            Ok(bookmark(&mark))
+        }
+        "ERROR" => {
+            let status = if wire::is_protobuf(&raw) {
+                wire::status(wire::unwrap(raw)?.1)?
+            } else {
+                serde_json::from_slice(&raw).map_err(|e| e.to_string())?
+            };
+            Ok(Told { error: Some(status), ..Told::default() })
+        }
+        _ => Ok(Told::default()),
+    }
+}
+
+fn json_event(cluster: &Arc<str>, frame: &[u8], out: &mut Vec<Change>) -> Result<Told, String> {
+    let event: wire::JsonEvent<'_> = serde_json::from_slice(frame).map_err(|e| e.to_string())?;
+    let object = event.object.get();
+    match &*event.kind {
+        "ADDED" | "MODIFIED" | "DELETED" => {
+            let pod: wire::Pod = serde_json::from_str(object).map_err(|e| e.to_string())?;
+            Ok(pod_event(cluster, &pod, event.kind == "DELETED", out))
+        }
+        "BOOKMARK" => {
+            let mark: wire::BookmarkObject = serde_json::from_str(object).map_err(|e| e.to_string())?;
+            Ok(bookmark(&mark))
+        }
+        "ERROR" => {
+            let status = serde_json::from_str(object).map_err(|e| e.to_string())?;
+            Ok(Told { error: Some(status), ..Told::default() })
+        }
+        _ => Ok(Told::default()),
+    }
+}
+
+fn table_event(
+    cluster: &Arc<str>,
+    layout: &mut Option<Layout>,
+    frame: &[u8],
+    out: &mut Vec<Change>,
+) -> Result<Told, String> {
+    match wire::parse_event(frame)? {
+        TableEvent::Rows(table, deleted) => {
+            let mut told = Told { columns: learn(layout, &table), ..Told::default() };
+            let now = Timestamp::now().as_second();
+            if let Some(layout) = layout {
+                layout.rows(cluster, &table, now, |row, version| {
+                    if !version.is_empty() {
+                        told.version = Some(version.into());
+                    }
+                    out.push(if deleted { Change::Remove(row.key) } else { Change::Upsert(row) });
+                });
+            }
+            Ok(told)
+        }
+        TableEvent::Bookmark { version, ends_initial_events } => Ok(Told {
+            version: Some(version.into()),
+            initial_events_end: ends_initial_events,
+            ..Told::default()
+        }),
+        TableEvent::Error(status) => Ok(Told { error: Some(status), ..Told::default() }),
+        TableEvent::Other => Ok(Told::default()),
+    }
+}
+
+/// Takes the column definitions, if these have some that are not known yet.
+fn learn(layout: &mut Option<Layout>, table: &wire::JsonTable<'_>) -> Option<Arc<[Column]>> {
+    let new = match &table.column_definitions {
+        Some(definitions) if !definitions.is_empty() => Layout::new(definitions),
+        _ if layout.is_none() && table.items.is_some() => Layout::plain(),
+        _ => return None,
+    };
+    let columns = new.columns.clone();
+    *layout = Some(new);
+    Some(columns)
+}
+
+fn pod_event(cluster: &Arc<str>, pod: &wire::Pod, deleted: bool, out: &mut Vec<Change>) -> Told {
+    out.push(if deleted {
+        Change::Remove(pods::key(cluster, pod))
+    } else {
+        Change::Upsert(pods::row(cluster, pod))
+    });
+    let version = pod.metadata.as_ref().map(|m| CompactString::new(&m.resource_version));
+    Told { version, ..Told::default() }
+}
+
+fn bookmark(mark: &wire::BookmarkObject) -> Told {
+    Told {
+        version: Some(mark.version().into()),
+        initial_events_end: mark.ends_initial_events(),
+        ..Told::default()
+    }
+}
+
+/// The error that an `ERROR` event stands for.
+pub(super) fn told_error(server: &str, status: Status) -> Error {
+    Error::Status { server: server.to_owned(), status: Box::new(status) }
+}

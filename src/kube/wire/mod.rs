@@ -1,0 +1,16 @@
+//! What API servers put on the wire, as far as rows need it.
+
+mod frames;
+mod messages;
+mod table;
+
+pub(super) use frames::{Frames, Framing};
+pub(super) use messages::{
+    BookmarkObject, Condition, Container, ContainerState, ContainerStatus, JsonEvent, JsonPodList, Pod, PodList,
+    WatchEvent, is_protobuf, status, unwrap,
+};
+#[cfg(test)]
+pub(super) use messages::{
+    Nothing, ObjectMeta, PodIp, PodSpec, PodStatus, RawExtension, Terminated, Time, TypeMeta, Unknown, Waiting, envelope,
+};
+pub(super) use table::{ColumnDefinition, JsonTable, TableEvent, parse_event, parse_table};

@@ -1,0 +1,263 @@
+//! What the operations that list have in common: pages of compact rows, counts first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::base::{Error, Result};
+use crate::kube::{Cluster, Clusters, Listing, Selection};
+use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, Tone};
+
+/// About 2,500 tokens of rows.
+const PAGE: usize = 80;
+const LARGEST_PAGE: usize = 100_000;
+/// How long a list may take that has to be read first.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// One page of a list: counts first, then the rows as arrays of texts.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Page {
+    /// How many there are in all.
+    pub total: usize,
+    /// How many of them need a look.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub faults: usize,
+    /// How many have each status.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_status: BTreeMap<String, usize>,
+    /// Said when the rows may be old or not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    pub columns: Vec<String>,
+    /// One text a column; "–" is unknown.
+    pub rows: Vec<Vec<String>>,
+    /// Give it as `cursor` to get the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Which rows and columns to give.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub faults: bool,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+    pub columns: Option<Vec<String>>,
+    /// Whether rows of several namespaces are among them, so that each says its own.
+    pub namespaces: bool,
+    /// The columns given if none are named; empty is all that are not wide.
+    pub usual: &'static [&'static str],
+    /// Seconds since the epoch, for ages.
+    pub now: i64,
+}
+
+/// Reads a selection and makes the page wanted of it, off the runtime's workers.
+pub async fn page(cluster: &Arc<Cluster>, selection: Selection, wanted: Wanted) -> Result<Page> {
+    let listing = cluster.rows(selection, PATIENCE).await?;
+    tokio::task::spawn_blocking(move || paged(listing, &wanted)).await.map_err(Error::internal)?
+}
+
+fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
+    let Listing { columns, mut rows, phase } = listing;
+    let mut page = Page { total: rows.len(), note: note(&phase), ..Page::default() };
+    let status = columns.iter().position(|c| c.kind == ColumnKind::Status);
+    for row in &rows {
+        page.faults += usize::from(is_fault(row));
+        if let Some(cell) = status.and_then(|at| row.cells.get(at)) {
+            *page.by_status.entry(cell.display(wanted.now).into()).or_default() += 1;
+        }
+    }
+    let picked = pick(&columns, wanted)?;
+    if wanted.faults {
+        rows.retain(|row| is_fault(row));
+    }
+    if let Some(cursor) = &wanted.cursor {
+        let (namespace, name) = cursor
+            .split_once('/')
+            .ok_or_else(|| Error::invalid(format!("{cursor:?} is no cursor")).next("Give the `next` of the page before."))?;
+        rows.retain(|row| order(&row.key) > (namespace, name));
+    }
+    let limit = wanted.limit.map_or(PAGE, |n| n as usize).clamp(1, LARGEST_PAGE);
+    if rows.len() > limit {
+        rows.select_nth_unstable_by(limit - 1, |a, b| order(&a.key).cmp(&order(&b.key)));
+        rows.truncate(limit);
+        page.next = rows.last().map(|row| format!("{}/{}", row.key.namespace, row.key.name));
+    }
+    rows.sort_unstable_by(|a, b| order(&a.key).cmp(&order(&b.key)));
+    page.columns = picked.iter().map(|p| p.name(&columns)).collect();
+    page.rows =
+        rows.iter().map(|row| picked.iter().map(|p| p.text(row, wanted.now)).collect()).collect();
+    Ok(page)
+}
+
+/// Pages follow the keys' order, which no change of a row disturbs.
+fn order(key: &RowKey) -> (&str, &str) {
+    (&key.namespace, &key.name)
+}
+
+fn is_fault(row: &Row) -> bool {
+    matches!(row.tone, Tone::Error | Tone::Pending)
+}
+
+fn note(phase: &Phase) -> Option<String> {
+    match phase {
+        Phase::Live => None,
+        Phase::Connecting | Phase::Loading { .. } => Some("not complete: still loading".into()),
+        Phase::Polling { every_seconds, reason } => {
+            Some(format!("listed again every {every_seconds} s: {reason}"))
+        }
+        Phase::Reconnecting { reason, .. } => Some(format!("may be old, reconnecting: {reason}")),
+        Phase::Failed { error } => Some(error.message.clone()),
+    }
+}
+
+enum Picked {
+    Cluster,
+    Namespace,
+    Name,
+    Cell(usize),
+}
+
+impl Picked {
+    fn name(&self, columns: &[Column]) -> String {
+        match self {
+            Picked::Cluster => "CLUSTER".into(),
+            Picked::Namespace => "NAMESPACE".into(),
+            Picked::Name => "NAME".into(),
+            Picked::Cell(at) => columns.get(*at).map(|c| c.name.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn text(&self, row: &Row, now: i64) -> String {
+        match self {
+            Picked::Cluster => row.key.cluster.to_string(),
+            Picked::Namespace => row.key.namespace.to_string(),
+            Picked::Name => row.key.name.to_string(),
+            Picked::Cell(at) => row.cells.get(*at).map(|c| c.display(now).into()).unwrap_or_default(),
+        }
+    }
+}
+
+fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
+    let find = |name: &str| -> Option<Picked> {
+        Some(match name.to_uppercase().as_str() {
+            "CLUSTER" => Picked::Cluster,
+            "NAMESPACE" => Picked::Namespace,
+            "NAME" => Picked::Name,
+            upper => Picked::Cell(columns.iter().position(|c| c.name == upper)?),
+        })
+    };
+    if let Some(named) = wanted.columns.as_ref().filter(|named| !named.is_empty()) {
+        return named
+            .iter()
+            .map(|name| {
+                find(name).ok_or_else(|| {
+                    let known: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
+                    Error::invalid(format!("there is no column {name:?}"))
+                        .next(format!("Choose of CLUSTER, NAMESPACE, NAME, {}.", known.join(", ")))
+                })
+            })
+            .collect();
+    }
+    let mut picked = Vec::new();
+    if wanted.namespaces {
+        picked.push(Picked::Namespace);
+    }
+    picked.push(Picked::Name);
+    if wanted.usual.is_empty() {
+        picked.extend(columns.iter().enumerate().filter(|(_, c)| !c.wide).map(|(at, _)| Picked::Cell(at)));
+    } else {
+        picked.extend(wanted.usual.iter().filter_map(|name| find(name)));
+    }
+    Ok(picked)
+}
+
+/// Fills in the cluster and the namespace that a call leaves to the context.
+pub fn fill(
+    kube: &Clusters,
+    cluster: &mut Option<String>,
+    namespace: Option<(&mut Option<String>, bool)>,
+) -> Result<Arc<Cluster>> {
+    let found = kube.get(cluster.as_deref())?;
+    *cluster = Some(found.name().to_string());
+    if let Some((namespace, all)) = namespace {
+        if all {
+            *namespace = None;
+        } else if namespace.as_deref().is_none_or(str::is_empty) {
+            *namespace = Some(found.default_namespace());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Cell;
+
+    fn listing(count: usize) -> Listing {
+        let row = |i: usize| {
+            let (word, tone) = if i % 10 == 3 { ("Failed", Tone::Error) } else { ("Running", Tone::Normal) };
+            Arc::new(Row {
+                key: RowKey::new("c", format!("ns-{}", i % 3), format!("pod-{i:04}")),
+                cells: [Cell::status(word, tone), Cell::Time(0)].into(),
+                tone,
+                uid: "".into(),
+            })
+        };
+        Listing {
+            columns: [Column::new("STATUS", ColumnKind::Status), Column::new("AGE", ColumnKind::Age)].into(),
+            rows: (0..count).rev().map(row).collect(),
+            phase: Phase::Live,
+        }
+    }
+
+    #[test]
+    fn pages_give_every_row_once_and_counts_are_of_all() {
+        let mut seen = Vec::new();
+        let mut cursor = None;
+        for _ in 0..100 {
+            let wanted = Wanted { cursor, limit: Some(37), namespaces: true, now: 60, ..Wanted::default() };
+            let page = paged(listing(250), &wanted).unwrap();
+            assert_eq!((page.total, page.faults, page.by_status["Running"]), (250, 25, 225));
+            assert_eq!(page.columns, ["NAMESPACE", "NAME", "STATUS", "AGE"]);
+            seen.extend(page.rows.into_iter().map(|r| format!("{}/{}", r[0], r[1])));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 250);
+        assert!(seen.is_sorted());
+    }
+
+    #[test]
+    fn only_faults_and_only_the_columns_named() {
+        let wanted = Wanted {
+            faults: true,
+            columns: Some(vec!["name".into(), "status".into()]),
+            ..Wanted::default()
+        };
+        let page = paged(listing(50), &wanted).unwrap();
+        assert_eq!(page.rows.len(), 5);
+        assert!(page.rows.iter().all(|r| r[1] == "Failed"));
+        let wrong = Wanted { columns: Some(vec!["x".into()]), ..Wanted::default() };
+        assert!(paged(listing(1), &wrong).unwrap_err().next_step().contains("STATUS"));
+    }
+
+    #[test]
+    fn a_page_of_a_thousand_pods_is_short() {
+        let page = paged(listing(1000), &Wanted { namespaces: true, now: 60, ..Wanted::default() }).unwrap();
+        let text = serde_json::to_string(&page).unwrap();
+        // Four characters are about a token; hashes of real names cost more, hence the margin.
+        assert!(text.len() < 6_000, "{}", text.len());
+    }
+}
