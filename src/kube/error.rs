@@ -231,7 +231,10 @@ mod tests {
     #[test]
     fn a_status_body_gives_reason_code_and_next_step() {
         let body = br#"{"kind":"Status","status":"Failure","message":"pods \"a\" not found","reason":"NotFound","details":{"name":"a","kind":"pods"},"code":404}"#;
-        let error = Error::Status { server: "s".into(), status: Box::new(Status::from_body(404, &Bytes::from_static(body))) };
+        let error = Error::Status {
+            server: "s".into(),
+            status: Box::new(Status::from_body(404, &Bytes::from_static(body))),
+        };
         let base: base::Error = error.into();
         assert_eq!(base.code, Code::NotFound);
         assert_eq!(base.message, "pods \"a\" not found");

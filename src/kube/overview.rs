@@ -43,6 +43,7 @@ impl Overview {
     /// The columns of [`Overview::row`], after NAME, which is the context.
     pub fn columns() -> Arc<[Column]> {
         [
+            Column::new("CURRENT", ColumnKind::Text).rank(5),
             Column::new("STATUS", ColumnKind::Status).rank(0),
             Column::new("VERSION", ColumnKind::Text).rank(2),
             Column::new("LATENCY", ColumnKind::Text).rank(4),
@@ -55,13 +56,11 @@ impl Overview {
     }
 
     pub fn row(&self) -> Row {
-        let number = |n: Option<u64>| {
-            n.and_then(|n| i64::try_from(n).ok()).map_or(Cell::Unknown, Cell::Number)
-        };
-        let current = if self.current { "*" } else { "" };
+        let number =
+            |n: Option<u64>| n.and_then(|n| i64::try_from(n).ok()).map_or(Cell::Unknown, Cell::Number);
         let (status, version, reason, tone) = match &self.version {
-            None => (format_compact!("Connecting{current}"), Cell::Unknown, Cell::Unknown, Tone::Dim),
-            Some(Ok(version)) => (format_compact!("Ready{current}"), Cell::text(version), Cell::Unknown, Tone::Normal),
+            None => ("Connecting", Cell::Unknown, Cell::Unknown, Tone::Dim),
+            Some(Ok(version)) => ("Ready", Cell::text(version), Cell::Unknown, Tone::Normal),
             Some(Err(error)) => {
                 let word = match error.code {
                     Code::Unauthenticated => "Unauthenticated",
@@ -70,12 +69,13 @@ impl Overview {
                     _ => "Down",
                 };
                 let reason = format!("{} {}", error.message, error.next_step());
-                (format_compact!("{word}{current}"), Cell::Unknown, Cell::text(reason), Tone::Error)
+                (word, Cell::Unknown, Cell::text(reason), Tone::Error)
             }
         };
         let latency = self.latency.map_or(Cell::Unknown, |l| Cell::Text(milliseconds(l)));
         let cells = [
-            Cell::Status(status, tone),
+            Cell::text(if self.current { "*" } else { "" }),
+            Cell::status(status, tone),
             version,
             latency,
             number(self.nodes),
@@ -131,7 +131,8 @@ impl Clusters {
         loop {
             changes.mark_unchanged();
             let now = self.names();
-            let removed = names.iter().filter(|n| !now.contains(n)).map(|n: &Arc<str>| RowKey::new("", "", n));
+            let removed =
+                names.iter().filter(|n| !now.contains(n)).map(|n: &Arc<str>| RowKey::new("", "", n));
             let new: Vec<_> = self.known().into_iter().filter(|o| !names.contains(&o.context)).collect();
             sender.merge(TableDelta {
                 removed: removed.collect(),

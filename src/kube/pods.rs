@@ -130,7 +130,8 @@ pub(super) fn summarize(pod: &Pod) -> Summary {
             last_restart: None,
         };
     };
-    let mut reason = CompactString::new(if status.reason.is_empty() { &status.phase } else { &status.reason });
+    let mut reason =
+        CompactString::new(if status.reason.is_empty() { &status.phase } else { &status.reason });
     if status.conditions.iter().any(|c| c.kind == "PodScheduled" && c.reason == "SchedulingGated") {
         reason = CompactString::const_new("SchedulingGated");
     }
@@ -180,8 +181,7 @@ fn initialize(
     if statuses.is_empty() {
         return false;
     }
-    let policies: HashMap<&str, bool> =
-        containers.iter().map(|c| (c.name.as_str(), is_sidecar(c))).collect();
+    let policies: HashMap<&str, bool> = containers.iter().map(|c| (c.name.as_str(), is_sidecar(c))).collect();
     for (i, container) in statuses.iter().enumerate() {
         let sidecar = policies.get(container.name.as_str()).copied().unwrap_or(false);
         restarts.add(container);
@@ -280,70 +280,197 @@ mod tests {
     #[test]
     fn status_is_what_kubectl_prints() {
         let cases: &[(&str, &str, &str, Tone)] = &[
-            ("a running pod", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
-                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#, "1/1 Running 0", Tone::Normal),
-            ("no status yet", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Pending"}}"#, "0/1 Pending 0", Tone::Pending),
-            ("badly probed", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
-                "containerStatuses":[{"name":"a","ready":false,"state":{"running":{}}}]}}"#, "0/1 Running 0", Tone::Error),
-            ("a readiness gate that is not met", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
+            (
+                "a running pod",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
+                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#,
+                "1/1 Running 0",
+                Tone::Normal,
+            ),
+            (
+                "no status yet",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Pending"}}"#,
+                "0/1 Pending 0",
+                Tone::Pending,
+            ),
+            (
+                "badly probed",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
+                "containerStatuses":[{"name":"a","ready":false,"state":{"running":{}}}]}}"#,
+                "0/1 Running 0",
+                Tone::Error,
+            ),
+            (
+                "a readiness gate that is not met",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
                 "conditions":[{"type":"Ready","status":"False"}],
-                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#, "1/1 Running 0", Tone::Error),
-            ("crash loop", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","containerStatuses":[{"name":"a",
+                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#,
+                "1/1 Running 0",
+                Tone::Error,
+            ),
+            (
+                "crash loop",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","containerStatuses":[{"name":"a",
                 "restartCount":5,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"reason":"Error"}}}]}}"#,
-                "0/1 CrashLoopBackOff 5", Tone::Error),
-            ("out of memory", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","containerStatuses":[{"name":"a",
-                "restartCount":1,"state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}}"#, "0/1 OOMKilled 1", Tone::Error),
-            ("creating", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Pending","containerStatuses":[{"name":"a",
-                "state":{"waiting":{"reason":"ContainerCreating"}}}]}}"#, "0/1 ContainerCreating 0", Tone::Pending),
-            ("a signal", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Failed","containerStatuses":[{"name":"a",
-                "state":{"terminated":{"exitCode":137,"signal":9}}}]}}"#, "0/1 Signal:9 0", Tone::Error),
-            ("an exit code", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Failed","containerStatuses":[{"name":"a",
-                "state":{"terminated":{"exitCode":3}}}]}}"#, "0/1 ExitCode:3 0", Tone::Error),
-            ("done", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Succeeded","containerStatuses":[{"name":"a",
-                "state":{"terminated":{"exitCode":0,"reason":"Completed"}}}]}}"#, "0/1 Completed 0", Tone::Completed),
-            ("one done, one ready", r#"{"spec":{"containers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Running",
+                "0/1 CrashLoopBackOff 5",
+                Tone::Error,
+            ),
+            (
+                "out of memory",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","containerStatuses":[{"name":"a",
+                "restartCount":1,"state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}}"#,
+                "0/1 OOMKilled 1",
+                Tone::Error,
+            ),
+            (
+                "creating",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Pending","containerStatuses":[{"name":"a",
+                "state":{"waiting":{"reason":"ContainerCreating"}}}]}}"#,
+                "0/1 ContainerCreating 0",
+                Tone::Pending,
+            ),
+            (
+                "a signal",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Failed","containerStatuses":[{"name":"a",
+                "state":{"terminated":{"exitCode":137,"signal":9}}}]}}"#,
+                "0/1 Signal:9 0",
+                Tone::Error,
+            ),
+            (
+                "an exit code",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Failed","containerStatuses":[{"name":"a",
+                "state":{"terminated":{"exitCode":3}}}]}}"#,
+                "0/1 ExitCode:3 0",
+                Tone::Error,
+            ),
+            (
+                "done",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Succeeded","containerStatuses":[{"name":"a",
+                "state":{"terminated":{"exitCode":0,"reason":"Completed"}}}]}}"#,
+                "0/1 Completed 0",
+                Tone::Completed,
+            ),
+            (
+                "one done, one ready",
+                r#"{"spec":{"containers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Running",
                 "conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[
                 {"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}},{"name":"b","ready":true,"state":{"running":{}}}]}}"#,
-                "1/2 Running 0", Tone::Error),
-            ("one done, one running, not ready", r#"{"spec":{"containers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Running",
+                "1/2 Running 0",
+                Tone::Error,
+            ),
+            (
+                "one done, one running, not ready",
+                r#"{"spec":{"containers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Running",
                 "containerStatuses":[{"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}},{"name":"b","ready":true,"state":{"running":{}}}]}}"#,
-                "1/2 NotReady 0", Tone::Error),
-            ("one done, one failed", r#"{"spec":{"containers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Failed",
+                "1/2 NotReady 0",
+                Tone::Error,
+            ),
+            (
+                "one done, one failed",
+                r#"{"spec":{"containers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Failed",
                 "containerStatuses":[{"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}},{"name":"b","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}}"#,
-                "0/2 Error 0", Tone::Error),
-            ("evicted", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Failed","reason":"Evicted"}}"#, "0/1 Evicted 0", Tone::Error),
-            ("terminating", r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
-                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#, "1/1 Terminating 0", Tone::Killed),
-            ("deleted when done", r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Succeeded",
-                "containerStatuses":[{"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}}]}}"#, "0/1 Completed 0", Tone::Completed),
-            ("its node is lost", r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","reason":"NodeLost"}}"#,
-                "0/1 Unknown 0", Tone::Error),
-            ("gated", r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"SchedulingGated"}]}}"#,
-                "0/1 SchedulingGated 0", Tone::Pending),
-            ("first init container runs", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"},{"name":"j"}]},"status":{"phase":"Pending",
+                "0/2 Error 0",
+                Tone::Error,
+            ),
+            (
+                "evicted",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Failed","reason":"Evicted"}}"#,
+                "0/1 Evicted 0",
+                Tone::Error,
+            ),
+            (
+                "terminating",
+                r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running",
+                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#,
+                "1/1 Terminating 0",
+                Tone::Killed,
+            ),
+            (
+                "deleted when done",
+                r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Succeeded",
+                "containerStatuses":[{"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}}]}}"#,
+                "0/1 Completed 0",
+                Tone::Completed,
+            ),
+            (
+                "its node is lost",
+                r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Running","reason":"NodeLost"}}"#,
+                "0/1 Unknown 0",
+                Tone::Error,
+            ),
+            (
+                "gated",
+                r#"{"spec":{"containers":[{"name":"a"}]},"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"SchedulingGated"}]}}"#,
+                "0/1 SchedulingGated 0",
+                Tone::Pending,
+            ),
+            (
+                "first init container runs",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"},{"name":"j"}]},"status":{"phase":"Pending",
                 "initContainerStatuses":[{"name":"i","state":{"running":{}}},{"name":"j","state":{"waiting":{"reason":"PodInitializing"}}}],
-                "containerStatuses":[{"name":"a","state":{"waiting":{"reason":"PodInitializing"}}}]}}"#, "0/1 Init:0/2 0", Tone::Pending),
-            ("second init container waits", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"},{"name":"j"}]},"status":{"phase":"Pending",
+                "containerStatuses":[{"name":"a","state":{"waiting":{"reason":"PodInitializing"}}}]}}"#,
+                "0/1 Init:0/2 0",
+                Tone::Pending,
+            ),
+            (
+                "second init container waits",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"},{"name":"j"}]},"status":{"phase":"Pending",
                 "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":0}}},{"name":"j","restartCount":1,"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}}"#,
-                "0/1 Init:CrashLoopBackOff 1", Tone::Error),
-            ("init container failed", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Pending",
-                "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":2}}}]}}"#, "0/1 Init:ExitCode:2 0", Tone::Error),
-            ("init container killed", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Pending",
-                "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":137,"signal":9}}}]}}"#, "0/1 Init:Signal:9 0", Tone::Error),
-            ("init container out of memory", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Pending",
-                "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}}"#, "0/1 Init:OOMKilled 0", Tone::Error),
-            ("a sidecar that runs counts", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"s","restartPolicy":"Always"}]},"status":{"phase":"Running",
+                "0/1 Init:CrashLoopBackOff 1",
+                Tone::Error,
+            ),
+            (
+                "init container failed",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Pending",
+                "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":2}}}]}}"#,
+                "0/1 Init:ExitCode:2 0",
+                Tone::Error,
+            ),
+            (
+                "init container killed",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Pending",
+                "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":137,"signal":9}}}]}}"#,
+                "0/1 Init:Signal:9 0",
+                Tone::Error,
+            ),
+            (
+                "init container out of memory",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Pending",
+                "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}}"#,
+                "0/1 Init:OOMKilled 0",
+                Tone::Error,
+            ),
+            (
+                "a sidecar that runs counts",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"s","restartPolicy":"Always"}]},"status":{"phase":"Running",
                 "initContainerStatuses":[{"name":"s","ready":true,"started":true,"restartCount":3,"state":{"running":{}}}],
-                "containerStatuses":[{"name":"a","ready":true,"restartCount":1,"state":{"running":{}}}]}}"#, "2/2 Running 4", Tone::Normal),
-            ("a sidecar that has not started", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"s","restartPolicy":"Always"},{"name":"i"}]},"status":{"phase":"Pending",
+                "containerStatuses":[{"name":"a","ready":true,"restartCount":1,"state":{"running":{}}}]}}"#,
+                "2/2 Running 4",
+                Tone::Normal,
+            ),
+            (
+                "a sidecar that has not started",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"s","restartPolicy":"Always"},{"name":"i"}]},"status":{"phase":"Pending",
                 "initContainerStatuses":[{"name":"s","started":false,"state":{"running":{}}},{"name":"i","state":{"waiting":{"reason":"PodInitializing"}}}]}}"#,
-                "0/2 Init:0/2 0", Tone::Pending),
-            ("restarts of plain init containers do not count once it runs", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Running",
+                "0/2 Init:0/2 0",
+                Tone::Pending,
+            ),
+            (
+                "restarts of plain init containers do not count once it runs",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Running",
                 "initContainerStatuses":[{"name":"i","restartCount":7,"state":{"terminated":{"exitCode":0}}}],
-                "containerStatuses":[{"name":"a","ready":true,"restartCount":1,"state":{"running":{}}}]}}"#, "1/1 Running 1", Tone::Normal),
-            ("initialized, though an init container runs again", r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Running",
+                "containerStatuses":[{"name":"a","ready":true,"restartCount":1,"state":{"running":{}}}]}}"#,
+                "1/1 Running 1",
+                Tone::Normal,
+            ),
+            (
+                "initialized, though an init container runs again",
+                r#"{"spec":{"containers":[{"name":"a"}],"initContainers":[{"name":"i"}]},"status":{"phase":"Running",
                 "conditions":[{"type":"Initialized","status":"True"}],"initContainerStatuses":[{"name":"i","state":{"running":{}}}],
-                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#, "1/1 Init:0/1 0", Tone::Pending),
+                "containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}}]}}"#,
+                "1/1 Init:0/1 0",
+                Tone::Pending,
+            ),
         ];
         for (what, json, expected, tone) in cases {
             assert_eq!(line(json), ((*expected).to_owned(), *tone), "{what}");

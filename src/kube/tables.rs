@@ -61,7 +61,8 @@ impl Layout {
         for row in table.rows.iter().flatten() {
             let meta = &row.object.metadata;
             let created = meta.creation_timestamp.map(|t| t.seconds);
-            let kept = self.map.iter().zip(&row.cells).filter_map(|(kind, value)| Some((*kind.as_ref()?, value)));
+            let kept =
+                self.map.iter().zip(&row.cells).filter_map(|(kind, value)| Some((*kind.as_ref()?, value)));
             let mut cells: Vec<Cell> = Vec::with_capacity(self.columns.len());
             for (kind, value) in kept {
                 let from_creation = self.created.get(cells.len()).copied().unwrap_or(false);
@@ -244,8 +245,13 @@ mod tests {
         assert_eq!(names[0], ("READY", ColumnKind::Ratio, false));
         assert_eq!(names[4], ("IMAGES", ColumnKind::Text, true));
         assert_eq!(rows[0].key, RowKey::new("c", "shop", "web"));
-        let expected =
-            [Cell::Ratio(1, 3), Cell::Number(3), Cell::Number(1), Cell::Time(1_795_257_689), Cell::text("nginx")];
+        let expected = [
+            Cell::Ratio(1, 3),
+            Cell::Number(3),
+            Cell::Number(1),
+            Cell::Time(1_795_257_689),
+            Cell::text("nginx"),
+        ];
         assert_eq!(*rows[0].cells, expected);
         assert_eq!(rows[0].tone, Tone::Pending);
     }

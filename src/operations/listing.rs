@@ -80,9 +80,9 @@ fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
         rows.retain(|row| is_fault(row));
     }
     if let Some(cursor) = &wanted.cursor {
-        let (namespace, name) = cursor
-            .split_once('/')
-            .ok_or_else(|| Error::invalid(format!("{cursor:?} is no cursor")).next("Give the `next` of the page before."))?;
+        let (namespace, name) = cursor.split_once('/').ok_or_else(|| {
+            Error::invalid(format!("{cursor:?} is no cursor")).next("Give the `next` of the page before.")
+        })?;
         rows.retain(|row| order(&row.key) > (namespace, name));
     }
     let limit = wanted.limit.map_or(PAGE, |n| n as usize).clamp(1, LARGEST_PAGE);
@@ -93,8 +93,7 @@ fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
     }
     rows.sort_unstable_by(|a, b| order(&a.key).cmp(&order(&b.key)));
     page.columns = picked.iter().map(|p| p.name(&columns)).collect();
-    page.rows =
-        rows.iter().map(|row| picked.iter().map(|p| p.text(row, wanted.now)).collect()).collect();
+    page.rows = rows.iter().map(|row| picked.iter().map(|p| p.text(row, wanted.now)).collect()).collect();
     Ok(page)
 }
 
@@ -241,11 +240,8 @@ mod tests {
 
     #[test]
     fn only_faults_and_only_the_columns_named() {
-        let wanted = Wanted {
-            faults: true,
-            columns: Some(vec!["name".into(), "status".into()]),
-            ..Wanted::default()
-        };
+        let wanted =
+            Wanted { faults: true, columns: Some(vec!["name".into(), "status".into()]), ..Wanted::default() };
         let page = paged(listing(50), &wanted).unwrap();
         assert_eq!(page.rows.len(), 5);
         assert!(page.rows.iter().all(|r| r[1] == "Failed"));

@@ -2,11 +2,16 @@
 //!
 //! To add an operation, write it in its noun's file and add it to that file's `LIST`.
 
+mod cluster;
 mod common;
 mod event;
+mod kind;
+mod listing;
 mod manifest;
 mod object;
 mod operation;
+mod pod;
+mod resource;
 mod session;
 mod workload;
 
@@ -23,8 +28,18 @@ pub struct Deck {
 }
 
 /// Every operation, by noun.
-pub const ALL: &[&[Definition<Deck>]] =
-    &[event::LIST, manifest::LIST, object::LIST, operation::LIST, session::LIST, workload::LIST];
+pub const ALL: &[&[Definition<Deck>]] = &[
+    cluster::LIST,
+    event::LIST,
+    kind::LIST,
+    manifest::LIST,
+    object::LIST,
+    operation::LIST,
+    pod::LIST,
+    resource::LIST,
+    session::LIST,
+    workload::LIST,
+];
 
 /// Every operation, flat.
 pub fn all() -> impl Iterator<Item = &'static Definition<Deck>> {

@@ -80,7 +80,8 @@ impl Operation for PodList {
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.cluster.as_deref())?;
-        let selection = Selection::all(Resource::pods(), input.namespace).selecting(input.labels, input.fields);
+        let selection =
+            Selection::all(Resource::pods(), input.namespace).selecting(input.labels, input.fields);
         let wanted = Wanted {
             faults: input.faults,
             limit: input.limit,
@@ -96,7 +97,8 @@ impl Operation for PodList {
     async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.cluster.as_deref())?;
-        let selection = Selection::all(Resource::pods(), input.namespace).selecting(input.labels, input.fields);
+        let selection =
+            Selection::all(Resource::pods(), input.namespace).selecting(input.labels, input.fields);
         Ok(Watch::table(cluster.watch(selection)))
     }
 }

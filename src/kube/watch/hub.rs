@@ -225,10 +225,7 @@ impl Lease {
                 columns: inner.columns.clone(),
                 removed: Vec::new(),
                 upserts: inner.table.iter().cloned().collect(),
-                sources: vec![SourceState {
-                    cluster: self.hub.cluster.clone(),
-                    phase: inner.phase.clone(),
-                }],
+                sources: vec![SourceState { cluster: self.hub.cluster.clone(), phase: inner.phase.clone() }],
             });
             inner.next_sender += 1;
             let id = inner.next_sender;

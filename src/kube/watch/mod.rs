@@ -124,7 +124,11 @@ impl Cluster {
 
     /// Everything of a selection as it is now. Served at once if it is being watched; else it is
     /// watched for a moment, which later calls find warm. An error is why nothing could be read.
-    pub async fn rows(self: &Arc<Self>, selection: Selection, patience: Duration) -> Result<Listing, crate::base::Error> {
+    pub async fn rows(
+        self: &Arc<Self>,
+        selection: Selection,
+        patience: Duration,
+    ) -> Result<Listing, crate::base::Error> {
         let lease = self.watches().enter(self, selection);
         lease.settled(patience).await
     }

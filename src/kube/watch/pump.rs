@@ -14,9 +14,9 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::Selection;
 use super::hub::{Change, Hub};
 use super::shape::{Page, Shape, told_error};
-use super::Selection;
 use crate::base;
 use crate::kube::call::Call;
 use crate::kube::cluster::Cluster;
@@ -183,9 +183,7 @@ impl Pump {
         let can_watch = resource.verbs.is_empty() || resource.can("watch");
         if self.streaming && can_watch {
             match self.stream_list().await {
-                Err((error, _))
-                    if matches!(error.http_status(), Some(400 | 403 | 405 | 406 | 415 | 422)) =>
-                {
+                Err((error, _)) if matches!(error.http_status(), Some(400 | 403 | 405 | 406 | 415 | 422)) => {
                     tracing::debug!(cluster = %self.cluster.name(), %error, "no streaming list; listing by pages");
                     self.streaming = false;
                 }
@@ -231,10 +229,8 @@ impl Pump {
 
     /// One request for everything there is and every change after.
     async fn stream_list(&mut self) -> Result<End, (Error, Option<CompactString>)> {
-        let call = self
-            .call(true)
-            .query("sendInitialEvents", "true")
-            .query("resourceVersionMatch", "NotOlderThan");
+        let call =
+            self.call(true).query("sendInitialEvents", "true").query("resourceVersionMatch", "NotOlderThan");
         let stream = self.cluster.stream(call).await.map_err(|e| (e, None))?;
         self.hub.begin_list();
         if !self.been_live {
@@ -260,11 +256,8 @@ impl Pump {
         let mut fresh_starts = 0;
         loop {
             let token = (!next.is_empty()).then_some(&next);
-            let call = self
-                .call(false)
-                .query("limit", PAGE)
-                .query_if("continue", token)
-                .timeout(LIST_TIMEOUT);
+            let call =
+                self.call(false).query("limit", PAGE).query_if("continue", token).timeout(LIST_TIMEOUT);
             let answer = match self.cluster.send(call).await {
                 // The pages' common version is gone while we read them: from the start once more.
                 Err(error) if error.is_gone() && !next.is_empty() && fresh_starts < 3 => {
@@ -364,12 +357,16 @@ impl Pump {
                     return match end {
                         Some(Err(error)) => Err((error, resume)),
                         _ if reading.loading => Err((
-                            Error::Broken { server, reason: "the stream ended before the list was complete".into() },
+                            Error::Broken {
+                                server,
+                                reason: "the stream ended before the list was complete".into(),
+                            },
                             None,
                         )),
-                        _ if reading.frames.is_cut() => {
-                            Err((Error::Broken { server, reason: "the stream ended inside an event".into() }, resume))
-                        }
+                        _ if reading.frames.is_cut() => Err((
+                            Error::Broken { server, reason: "the stream ended inside an event".into() },
+                            resume,
+                        )),
                         _ => Ok(End::Closed(reading.version)),
                     };
                 }
@@ -379,7 +376,8 @@ impl Pump {
 
     /// Takes one piece of a stream: every whole event in it.
     fn take(&mut self, reading: &mut Reading, piece: &[u8], server: &str) -> Result<()> {
-        let decode = |reason: String| Error::Decode { server: server.to_owned(), what: "a watch event", reason };
+        let decode =
+            |reason: String| Error::Decode { server: server.to_owned(), what: "a watch event", reason };
         reading.frames.push(piece);
         while let Some(frame) = reading.frames.next().map_err(decode)? {
             let before = reading.changes.len();

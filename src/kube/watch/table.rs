@@ -53,7 +53,8 @@ impl Table {
         }
         let row = Arc::new(row);
         let hasher = &self.hasher;
-        self.rows.insert_unique(hash_of, Entry { row: row.clone(), generation }, |e| hash(hasher, &e.row.key));
+        self.rows
+            .insert_unique(hash_of, Entry { row: row.clone(), generation }, |e| hash(hasher, &e.row.key));
         Some(row)
     }
 

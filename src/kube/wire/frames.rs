@@ -117,7 +117,11 @@ mod tests {
         let stream = b"{\"a\":1}\n\n{\"b\":\"\\n\"}\n";
         for at in 0..=stream.len() {
             let (a, b) = stream.split_at(at);
-            assert_eq!(all(Framing::Lines, &[a, b]), [&b"{\"a\":1}"[..], b"{\"b\":\"\\n\"}"], "split at {at}");
+            assert_eq!(
+                all(Framing::Lines, &[a, b]),
+                [&b"{\"a\":1}"[..], b"{\"b\":\"\\n\"}"],
+                "split at {at}"
+            );
         }
     }
 

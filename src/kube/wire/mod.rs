@@ -6,11 +6,12 @@ mod table;
 
 pub(super) use frames::{Frames, Framing};
 pub(super) use messages::{
-    BookmarkObject, Condition, Container, ContainerState, ContainerStatus, JsonEvent, JsonPodList, Pod, PodList,
-    WatchEvent, is_protobuf, status, unwrap,
+    BookmarkObject, Condition, Container, ContainerState, ContainerStatus, JsonEvent, JsonPodList, Pod,
+    PodList, WatchEvent, is_protobuf, status, unwrap,
 };
 #[cfg(test)]
 pub(super) use messages::{
-    Nothing, ObjectMeta, PodIp, PodSpec, PodStatus, RawExtension, Terminated, Time, TypeMeta, Unknown, Waiting, envelope,
+    Nothing, ObjectMeta, PodIp, PodSpec, PodStatus, RawExtension, Terminated, Time, TypeMeta, Unknown,
+    Waiting, envelope,
 };
 pub(super) use table::{ColumnDefinition, JsonTable, TableEvent, parse_event, parse_table};

@@ -64,7 +64,10 @@ pub(in crate::kube) struct PlainMeta<'a> {
 pub(in crate::kube) enum TableEvent<'a> {
     /// Rows that are new or changed, or with `true`, deleted.
     Rows(JsonTable<'a>, bool),
-    Bookmark { version: String, ends_initial_events: bool },
+    Bookmark {
+        version: String,
+        ends_initial_events: bool,
+    },
     Error(Status),
     /// A type of event that we do not know.
     Other,
