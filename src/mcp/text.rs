@@ -1,0 +1,143 @@
+//! Results as short text: counts first, then rows with one line each.
+//!
+//! The structured content is for programs; this is what most agents read, so that it must hold
+//! all of it in few tokens.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+/// The longest text given; operations page before that.
+const MAX: usize = 200_000;
+
+/// `value` as text.
+pub fn render(value: &Value) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Object(map) => object(map, &mut out),
+        other => out.push_str(&inline(other)),
+    }
+    if out.len() > MAX {
+        let end = (0..=MAX).rev().find(|i| out.is_char_boundary(*i)).unwrap_or(0);
+        out.truncate(end);
+        out.push_str("\n… cut here: ask for less, by a page, columns or a filter");
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn object(map: &Map<String, Value>, out: &mut String) {
+    let table = match (map.get("columns"), map.get("rows")) {
+        (Some(Value::Array(columns)), Some(Value::Array(rows))) => Some((columns, rows)),
+        _ => None,
+    };
+    // What is short comes first, whatever its place in the type.
+    for (key, value) in map {
+        let in_table = table.is_some() && (key == "columns" || key == "rows");
+        if !in_table && is_short(value) {
+            let _ = writeln!(out, "{key}: {}", inline(value));
+        }
+    }
+    if let Some((columns, rows)) = table {
+        write_table(columns, rows, out);
+    }
+    for (key, value) in map {
+        if is_short(value) || (table.is_some() && (key == "columns" || key == "rows")) {
+            continue;
+        }
+        match value {
+            Value::String(text) => {
+                let _ = writeln!(out, "{key}:\n{}", text.trim_end());
+            }
+            Value::Array(items) => list(key, items, out),
+            other => {
+                let _ = writeln!(out, "{key}: {}", inline(other));
+            }
+        }
+    }
+}
+
+fn is_short(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.contains('\n'),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(_) => false,
+        _ => true,
+    }
+}
+
+fn write_table(columns: &[Value], rows: &[Value], out: &mut String) {
+    let names: Vec<_> = columns.iter().map(|c| c.get("name").map_or_else(|| inline(c), inline)).collect();
+    out.push_str(&names.join("\t"));
+    out.push('\n');
+    for row in rows {
+        let cells = row.get("cells").unwrap_or(row);
+        let line = match cells {
+            Value::Array(cells) => cells.iter().map(inline).collect::<Vec<_>>().join("\t"),
+            other => inline(other),
+        };
+        out.push_str(&line);
+        out.push('\n');
+    }
+}
+
+fn list(key: &str, items: &[Value], out: &mut String) {
+    let _ = writeln!(out, "{key} ({}):", items.len());
+    for item in items {
+        match item {
+            Value::Object(map) => {
+                let parts: Vec<_> = map
+                    .iter()
+                    .filter(|(_, v)| !v.is_null())
+                    .map(|(k, v)| format!("{k}={}", inline(v)))
+                    .collect();
+                let _ = writeln!(out, "- {}", parts.join(" "));
+            }
+            other => {
+                let _ = writeln!(out, "{}", inline(other));
+            }
+        }
+    }
+}
+
+fn inline(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_its_counts_and_a_line_for_each_row() {
+        let text = render(&json!({
+            "columns": ["NAME", {"name": "READY"}],
+            "rows": [["api-0", "1/1"], {"cells": ["api-1", null]}],
+            "total": 2,
+            "next": "abc",
+        }));
+        assert_eq!(text, "total: 2\nnext: abc\nNAME\tREADY\napi-0\t1/1\napi-1\t–");
+    }
+
+    #[test]
+    fn long_text_and_lists_come_after_what_is_short() {
+        let text = render(&json!({
+            "yaml": "a: 1\nb: 2\n",
+            "events": [{"type": "Warning", "count": 3}],
+            "name": "api",
+        }));
+        assert_eq!(text, "name: api\nyaml:\na: 1\nb: 2\nevents (1):\n- type=Warning count=3");
+    }
+
+    #[test]
+    fn too_much_is_cut_and_says_so() {
+        let text = render(&json!({ "text": "ü\n".repeat(MAX) }));
+        assert!(text.len() < MAX + 100 && text.ends_with("filter"));
+    }
+}
