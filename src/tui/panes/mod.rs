@@ -1,5 +1,11 @@
 //! The panes, one file each, and the one place that knows which route opens which.
 
+pub mod logs;
+pub mod text;
+mod save;
+#[cfg(test)]
+pub mod testing;
+
 use super::object::Route;
 use super::pane::Pane;
 use super::shared::Shared;

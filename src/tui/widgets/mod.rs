@@ -1,3 +1,7 @@
 //! What several panes draw with.
 
+pub mod card;
+pub mod composed;
 pub mod grid;
+pub mod input;
+pub mod prose;

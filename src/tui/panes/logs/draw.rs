@@ -1,0 +1,317 @@
+//! Drawing a log: which rows are on the screen, and each line's colours. Only visible lines are composed.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::reading::{self, Level};
+use super::store::{Kind, Stored};
+use super::view::{LogView, Place};
+use crate::tui::theme::Theme;
+use crate::tui::widgets::composed::Composed;
+
+/// The line that the view shows for `line`. At most `limit` bytes of its text are used. Without a
+/// theme only its shape is right, which is enough to measure it.
+pub fn compose(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, limit: usize) -> Composed {
+    let style = |pick: fn(&Theme) -> Style| theme.map(pick).unwrap_or_default();
+    let mut out = Composed::new();
+    match line.kind {
+        Kind::Mark => {
+            out.push("── ", style(|t| t.dim));
+            label(view, line, theme, &mut out);
+            out.push(line.text, style(|t| t.title_highlight));
+            out.push(" ──", style(|t| t.dim));
+            return out;
+        }
+        Kind::Lost => {
+            out.push("⚠ ", style(|t| t.error));
+            label(view, line, theme, &mut out);
+            out.push(line.text, style(|t| t.error));
+            return out;
+        }
+        Kind::Text => {}
+    }
+    if view.options.times {
+        let time = line.time.map_or_else(|| "–".to_owned(), |t| clock(view, t));
+        out.push(&format!("{time:<12} "), style(|t| t.dim));
+    }
+    label(view, line, theme, &mut out);
+    if view.options.readable
+        && let Some(record) = reading::record(line.text)
+    {
+        push_record(&record, theme, limit, &mut out);
+    } else {
+        let base = level_style(reading::level(line.text), theme);
+        out.push_coloured(line.text, base, limit);
+    }
+    if let (Some(filter), Some(theme)) = (view.filter(), theme) {
+        for range in filter.ranges(out.text()) {
+            if out.text().is_char_boundary(range.start) && out.text().is_char_boundary(range.end) {
+                out.paint(range, theme.found);
+            }
+        }
+    }
+    out
+}
+
+fn push_record(record: &reading::Record, theme: Option<&Theme>, limit: usize, out: &mut Composed) {
+    let style = |pick: fn(&Theme) -> Style| theme.map(pick).unwrap_or_default();
+    let colour = level_style(record.level, theme);
+    if let Some(level) = record.level {
+        out.push(&format!("{:<5} ", level.word()), colour);
+    }
+    out.push_coloured(&record.message, colour, limit);
+    let mut gap = if record.message.is_empty() { "" } else { "  " };
+    for (key, value) in &record.fields {
+        out.push(gap, Style::default());
+        out.push(key, style(|t| t.yaml_key));
+        out.push("=", style(|t| t.yaml_colon));
+        out.push_coloured(value, style(|t| t.yaml_value), limit);
+        gap = " ";
+    }
+    if let Some(time) = &record.time {
+        out.push(gap, Style::default());
+        out.push(time, style(|t| t.dim));
+    }
+}
+
+/// Where the line comes from, if there is more than one source.
+fn label(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, out: &mut Composed) {
+    let sources = view.store.sources();
+    let Some(source) = line.source.and_then(|i| Some((i, sources.get(usize::from(i))?))) else { return };
+    if sources.len() < 2 {
+        return;
+    }
+    let (index, source) = source;
+    let style = theme
+        .and_then(|t| t.palette.get(usize::from(index) % t.palette.len().max(1)))
+        .copied()
+        .unwrap_or_default();
+    let several = |pick: fn(&crate::rows::LineSource) -> &str| {
+        sources.iter().any(|s| pick(s) != pick(&sources[0]))
+    };
+    if several(|s| &s.cluster) {
+        out.push(&source.cluster, style);
+        out.push(" ", style);
+    }
+    if several(|s| &s.pod) {
+        out.push(&source.pod, style);
+        out.push(" ", style);
+    }
+    if several(|s| &s.container) {
+        out.push(&source.container, style);
+        out.push(" ", style);
+    }
+}
+
+fn level_style(level: Option<Level>, theme: Option<&Theme>) -> Style {
+    let Some(theme) = theme else { return Style::default() };
+    match level {
+        Some(Level::Error) => theme.logs.patch(theme.error),
+        Some(Level::Warning) => theme.logs.patch(theme.warning),
+        Some(Level::Debug) => theme.logs.patch(theme.dim),
+        Some(Level::Info) | None => theme.logs,
+    }
+}
+
+fn clock(view: &LogView, nanoseconds: i64) -> String {
+    Timestamp::from_nanosecond(nanoseconds.into())
+        .map(|t| t.to_zoned(view.options.zone.clone()).strftime("%H:%M:%S%.3f").to_string())
+        .unwrap_or_default()
+}
+
+/// A line as it is copied and saved: whole, with its time and source, harmless, without colours.
+pub fn saved_text(view: &LogView, line: &Stored<'_>) -> String {
+    let mut out = String::new();
+    if let Some(time) = line.time.and_then(|t| Timestamp::from_nanosecond(t.into()).ok()) {
+        out.push_str(&time.to_string());
+        out.push(' ');
+    }
+    let mut rest = Composed::new();
+    label(view, line, None, &mut rest);
+    rest.push_coloured(line.text, Style::default(), usize::MAX);
+    out.push_str(rest.text());
+    out
+}
+
+/// Rows that a line takes at this width.
+pub fn height(view: &LogView, number: u64, width: usize) -> usize {
+    if !view.options.wrap {
+        return 1;
+    }
+    let Some(line) = view.line(number) else { return 1 };
+    compose(view, &line, None, usize::MAX).rows(width, usize::MAX).len()
+}
+
+/// The first row to draw, so that the cursor's line is on a screen of this size and as little moves
+/// as can be.
+pub fn settle(view: &LogView, width: usize, rows: usize) -> Place {
+    let shown = view.shown();
+    if shown == 0 || rows == 0 {
+        return Place::default();
+    }
+    let cursor = view.index_of(view.cursor).min(shown - 1);
+    if view.options.follow {
+        return back_from(view, cursor, width, rows);
+    }
+    let top = view.index_of(view.top.number).min(shown - 1);
+    if cursor < top {
+        return place(view, cursor, 0);
+    }
+    if cursor == top {
+        // Inside a line that is longer than the screen the rows move, not the line.
+        let row = if view.top.number == view.cursor { view.top.row } else { 0 };
+        return place(view, cursor, row.min(height(view, view.cursor, width).saturating_sub(1)));
+    }
+    if cursor - top >= rows {
+        return back_from(view, cursor, width, rows);
+    }
+    let row = if view.number(top) == Some(view.top.number) { view.top.row } else { 0 };
+    let mut used = 0;
+    for index in top..=cursor {
+        let tall = view.number(index).map_or(1, |n| height(view, n, width));
+        used += if index == top { tall.saturating_sub(row) } else { tall };
+        if used > rows {
+            return back_from(view, cursor, width, rows);
+        }
+    }
+    place(view, top, row)
+}
+
+/// The place from which the line at `index` ends on the last row.
+fn back_from(view: &LogView, index: usize, width: usize, rows: usize) -> Place {
+    let mut left = rows;
+    let mut at = index;
+    loop {
+        let tall = view.number(at).map_or(1, |n| height(view, n, width));
+        if tall >= left {
+            // A line taller than the screen shows its beginning, unless it is followed.
+            let row = if at == index && !view.options.follow { 0 } else { tall - left };
+            return place(view, at, row);
+        }
+        left -= tall;
+        if at == 0 {
+            return place(view, 0, 0);
+        }
+        at -= 1;
+    }
+}
+
+fn place(view: &LogView, index: usize, row: usize) -> Place {
+    Place { number: view.number(index).unwrap_or_default(), row }
+}
+
+/// Draws the lines from `view.top` on.
+pub fn draw(view: &LogView, theme: &Theme, area: Rect, buf: &mut Buffer, focused: bool) {
+    let width = usize::from(area.width);
+    let mut index = view.index_of(view.top.number);
+    let mut skip = view.top.row;
+    let mut y = area.y;
+    while y < area.bottom() {
+        let Some(line) = view.number(index).and_then(|n| view.line(n)) else { break };
+        let room = usize::from(area.bottom() - y);
+        // Four bytes are the most that a cell takes; escape sequences are seldom longer than that.
+        let cells = if view.options.wrap { (skip + room) * width } else { view.left + width };
+        let limit = if view.options.wrap { cells * 8 } else { cells.saturating_mul(8).max(4096) };
+        let composed = compose(view, &line, Some(theme), limit);
+        let starts = if view.options.wrap {
+            composed.rows(width, skip + room)
+        } else {
+            vec![composed.offset(view.left)]
+        };
+        let current = line.number == view.cursor;
+        for start in starts.iter().skip(skip).take(room) {
+            composed.draw(buf, area.x, y, area.width, *start);
+            if current && focused {
+                buf.set_style(Rect { y, height: 1, ..area }, theme.cursor);
+            }
+            y += 1;
+        }
+        skip = 0;
+        index += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rows::{Line, LineSource};
+    use crate::tui::panes::testing::{frame, theme};
+
+    fn source(pod: &str) -> Arc<LineSource> {
+        Arc::new(LineSource { cluster: "c".into(), namespace: "n".into(), pod: pod.into(), container: "m".into() })
+    }
+
+    fn view(lines: &[(&str, &str)]) -> LogView {
+        let mut view = LogView::default();
+        let all: Vec<_> = lines
+            .iter()
+            .enumerate()
+            .map(|(i, (pod, text))| Line::Text {
+                source: source(pod),
+                time: Some(1_700_000_000_000_000_000 + i as i64 * 1_000_000),
+                text: (*text).into(),
+            })
+            .collect();
+        view.push(&all);
+        view
+    }
+
+    fn show(view: &mut LogView, width: u16, height: u16) -> String {
+        view.top = settle(view, usize::from(width), usize::from(height));
+        frame(width, height, |area, buf| draw(view, &theme(), area, buf, true))
+    }
+
+    #[test]
+    fn sources_levels_json_marks_and_gaps() {
+        let mut v = view(&[
+            ("api-1", "plain line"),
+            ("api-2", r#"{"level":"error","msg":"dial failed","host":"db"}"#),
+            ("api-1", "W1121 12:00:00.000000 1 x.go:1] slow"),
+            ("api-1", "\x1b[32mgreen\x1b[0m \x1b]52;c;aGk=\x07 and \u{202e}bidi"),
+        ]);
+        v.options.times = true;
+        v.push(&[Line::Lost { source: Some(source("api-2")), count: 12 }]);
+        v.mark("12:04:03");
+        insta::assert_snapshot!(show(&mut v, 70, 7));
+    }
+
+    #[test]
+    fn long_lines_wrap_and_the_newest_row_is_at_the_bottom() {
+        let mut v = view(&[("a", "0123456789abcdef"), ("a", "short"), ("a", "日本語日本語日本語")]);
+        v.options.wrap = true;
+        insta::assert_snapshot!(show(&mut v, 8, 5));
+        v.options.follow = false;
+        v.cursor = 0;
+        v.options.readable = false;
+        insta::assert_snapshot!(show(&mut v, 8, 5));
+    }
+
+    #[test]
+    fn a_line_of_100_kilobytes_is_drawn_at_once() {
+        let long = "x".repeat(100_000);
+        let mut v = view(&[("a", "before"), ("a", &long), ("a", "after")]);
+        v.options.wrap = true;
+        let started = std::time::Instant::now();
+        for _ in 0..20 {
+            show(&mut v, 80, 24);
+        }
+        println!("100 kB line, wrapped, 80x24: {:?} a frame", started.elapsed() / 20);
+        v.options.follow = false;
+        v.cursor = 1;
+        v.top = Place::default();
+        v.top = settle(&v, 80, 24);
+        assert_eq!(v.top, Place { number: 1, row: 0 });
+        v.top.row = 500;
+        assert_eq!(settle(&v, 80, 24), Place { number: 1, row: 500 }, "scrolled inside the line it stays");
+    }
+
+    #[test]
+    fn text_that_tries_to_hide_or_act_is_saved_harmless() {
+        let v = view(&[("a", "\x1b[8mx\x1b[2J\u{9b}1m")]);
+        assert_eq!(v.text_of(0), "2023-11-14T22:13:20Z x␛[2J⟨9b⟩1m");
+    }
+}

@@ -1,0 +1,358 @@
+//! What of the log is shown, where the cursor is, and how it moves. No drawing, no I/O.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::search::Filter;
+use super::store::{LogStore, Stored};
+use crate::rows::Line;
+
+/// How lines are shown.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub times: bool,
+    pub wrap: bool,
+    /// Stay at the newest line.
+    pub follow: bool,
+    /// JSON lines as sentences.
+    pub readable: bool,
+    pub zone: TimeZone,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { times: false, wrap: false, follow: true, readable: true, zone: TimeZone::UTC }
+    }
+}
+
+/// A place in the log: a line, and with wrapping a row of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    pub number: u64,
+    pub row: usize,
+}
+
+/// The filter in force and what it found.
+#[derive(Debug)]
+struct Found {
+    filter: Arc<Filter>,
+    /// Numbers of matching lines, ascending; `None` while the first search runs.
+    numbers: Option<Vec<u64>>,
+    /// Lines from this number on were tried as they came, not by the search.
+    tried_from: u64,
+    /// Those among them that match, until the search's result is joined with them.
+    newer: Vec<u64>,
+}
+
+/// A search to be run on a worker.
+pub struct Job {
+    pub generation: u64,
+    pub filter: Arc<Filter>,
+    pub chunks: Vec<Arc<super::store::Chunk>>,
+}
+
+/// The state of a log pane.
+#[derive(Debug, Default)]
+pub struct LogView {
+    pub store: LogStore,
+    pub options: Options,
+    found: Option<Found>,
+    generation: u64,
+    /// The line that keys act on, and that a citation points at.
+    pub cursor: u64,
+    /// First row on the screen; drawing moves it as little as needed to show the cursor.
+    pub top: Place,
+    /// Cells scrolled to the right, without wrapping.
+    pub left: usize,
+}
+
+impl LogView {
+    /// Takes lines as they come.
+    pub fn push(&mut self, lines: &[Line]) {
+        let from = self.store.next();
+        for line in lines {
+            self.store.push(line);
+        }
+        self.after_growth(from);
+    }
+
+    /// Adds a mark of the operator's.
+    pub fn mark(&mut self, text: &str) {
+        let from = self.store.next();
+        self.store.mark(text);
+        self.after_growth(from);
+    }
+
+    pub fn clear(&mut self) {
+        self.store.clear();
+        if let Some(found) = &mut self.found {
+            found.numbers = Some(Vec::new());
+            found.newer.clear();
+        }
+        // A search that still runs looks at lines that are gone.
+        self.generation += 1;
+        self.cursor = self.store.next();
+        self.top = Place { number: self.cursor, row: 0 };
+    }
+
+    fn after_growth(&mut self, from: u64) {
+        let (first, next) = (self.store.first(), self.store.next());
+        if let Some(found) = &mut self.found {
+            let matching = (from.max(first)..next).filter(|n| {
+                self.store.get(*n).is_some_and(|l| shown_always(&l) || found.filter.matches(l.text.as_bytes()))
+            });
+            match &mut found.numbers {
+                Some(numbers) => numbers.extend(matching),
+                None => found.newer.extend(matching),
+            }
+            if let Some(numbers) = &mut found.numbers
+                && numbers.first().is_some_and(|n| *n < first)
+            {
+                let gone = numbers.partition_point(|n| *n < first);
+                // Moving the rest down costs; do it seldom, the gone ones are skipped meanwhile.
+                if gone > 4096 || gone == numbers.len() {
+                    numbers.drain(..gone);
+                }
+            }
+        }
+        if self.options.follow {
+            self.cursor = self.last().unwrap_or(self.cursor);
+        }
+        self.cursor = self.cursor.max(first);
+    }
+
+    pub fn filter(&self) -> Option<&Arc<Filter>> {
+        self.found.as_ref().map(|f| &f.filter)
+    }
+
+    /// Whether the first search of the filter still runs.
+    pub fn is_searching(&self) -> bool {
+        self.found.as_ref().is_some_and(|f| f.numbers.is_none())
+    }
+
+    /// Sets or removes the filter. With one, gives the search to run; the newest wins.
+    pub fn set_filter(&mut self, filter: Option<Filter>) -> Option<Job> {
+        self.generation += 1;
+        let Some(filter) = filter else {
+            self.found = None;
+            return None;
+        };
+        let filter = Arc::new(filter);
+        self.found = Some(Found {
+            filter: filter.clone(),
+            numbers: None,
+            tried_from: self.store.next(),
+            newer: Vec::new(),
+        });
+        Some(Job { generation: self.generation, filter, chunks: self.store.snapshot() })
+    }
+
+    /// Takes a search's result. A late one of an older filter is dropped.
+    pub fn searched(&mut self, generation: u64, mut numbers: Vec<u64>) {
+        let first = self.store.first();
+        let Some(found) = self.found.as_mut().filter(|_| generation == self.generation) else { return };
+        numbers.retain(|n| (first..found.tried_from).contains(n));
+        numbers.append(&mut found.newer);
+        found.numbers = Some(numbers);
+        if self.options.follow {
+            self.cursor = self.last().unwrap_or(self.cursor);
+        } else {
+            // The nearest line that is still shown.
+            let i = self.index_of(self.cursor);
+            self.cursor = self.number(i.min(self.shown().saturating_sub(1))).unwrap_or(self.cursor);
+        }
+        self.top = Place { number: self.cursor, row: 0 };
+    }
+
+    /// How many lines are shown.
+    pub fn shown(&self) -> usize {
+        match self.numbers() {
+            Some(numbers) => numbers.len(),
+            None => self.store.len(),
+        }
+    }
+
+    /// The number of the `index`th line shown.
+    pub fn number(&self, index: usize) -> Option<u64> {
+        match self.numbers() {
+            Some(numbers) => numbers.get(index).copied(),
+            None => (index < self.store.len()).then(|| self.store.first() + index as u64),
+        }
+    }
+
+    /// The index of a shown line, or where it would be.
+    pub fn index_of(&self, number: u64) -> usize {
+        match self.numbers() {
+            Some(numbers) => numbers.partition_point(|n| *n < number),
+            None => usize::try_from(number.saturating_sub(self.store.first())).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The last line shown.
+    pub fn last(&self) -> Option<u64> {
+        self.number(self.shown().checked_sub(1)?)
+    }
+
+    /// The filtered numbers that are still kept. While the first search runs, all lines stay on the
+    /// screen, so that typing does not flicker.
+    fn numbers(&self) -> Option<&[u64]> {
+        let numbers = self.found.as_ref()?.numbers.as_deref()?;
+        Some(&numbers[numbers.partition_point(|n| *n < self.store.first())..])
+    }
+
+    /// Moves the cursor by lines. Away from the newest line it no longer follows; back there it
+    /// does not start to by itself, so that nothing moves under a hand.
+    pub fn move_by(&mut self, lines: isize) {
+        let last = self.shown().saturating_sub(1);
+        let index = self.index_of(self.cursor).min(last).saturating_add_signed(lines).min(last);
+        self.go(index);
+    }
+
+    /// To the first line.
+    pub fn home(&mut self) {
+        self.go(0);
+        self.left = 0;
+    }
+
+    /// To the newest line, and stay there.
+    pub fn end(&mut self) {
+        self.options.follow = true;
+        self.cursor = self.last().unwrap_or(self.cursor);
+    }
+
+    /// To a line by its number, or the nearest that is shown.
+    pub fn go_to(&mut self, number: u64) {
+        self.go(self.index_of(number).min(self.shown().saturating_sub(1)));
+    }
+
+    fn go(&mut self, index: usize) {
+        if let Some(number) = self.number(index) {
+            if Some(number) != self.last() {
+                self.options.follow = false;
+            }
+            self.cursor = number;
+        }
+    }
+
+    pub fn toggle_follow(&mut self) {
+        self.options.follow = !self.options.follow;
+        if self.options.follow {
+            self.end();
+        }
+    }
+
+    pub fn toggle_wrap(&mut self) {
+        self.options.wrap = !self.options.wrap;
+        self.left = 0;
+        self.top = Place { number: self.cursor, row: 0 };
+    }
+
+    pub fn scroll_right(&mut self, cells: isize) {
+        if !self.options.wrap {
+            self.left = self.left.saturating_add_signed(cells);
+        }
+    }
+
+    pub fn line(&self, number: u64) -> Option<Stored<'_>> {
+        self.store.get(number)
+    }
+
+    /// Lines shown as text, for copying and saving: as they came, made harmless.
+    pub fn text_of(&self, number: u64) -> String {
+        self.line(number).map(|l| super::draw::saved_text(self, &l)).unwrap_or_default()
+    }
+}
+
+/// What no filter hides: a gap must not become silent.
+fn shown_always(line: &Stored<'_>) -> bool {
+    line.kind == super::store::Kind::Lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::search;
+    use super::*;
+    use crate::rows::LineSource;
+    use std::sync::atomic::AtomicBool;
+
+    fn lines(texts: &[&str]) -> Vec<Line> {
+        let source = Arc::new(LineSource {
+            cluster: "c".into(),
+            namespace: "n".into(),
+            pod: "p".into(),
+            container: "m".into(),
+        });
+        texts
+            .iter()
+            .map(|t| Line::Text { source: source.clone(), time: None, text: (*t).into() })
+            .collect()
+    }
+
+    fn search(view: &mut LogView, typed: &str) -> Job {
+        view.set_filter(Filter::parse(typed).unwrap()).unwrap()
+    }
+
+    fn finish(view: &mut LogView, job: &Job) {
+        let found = search::run(&job.chunks, &job.filter, &AtomicBool::new(false)).unwrap();
+        view.searched(job.generation, found);
+    }
+
+    fn shown(view: &LogView) -> Vec<String> {
+        (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.text.to_owned())).collect()
+    }
+
+    #[test]
+    fn lines_that_come_while_a_search_runs_are_neither_lost_nor_doubled() {
+        let mut view = LogView::default();
+        view.push(&lines(&["a1", "b1", "a2"]));
+        let job = search(&mut view, "a");
+        view.push(&lines(&["a3", "b2"]));
+        assert_eq!(view.shown(), 5, "everything stays until the search is done");
+        finish(&mut view, &job);
+        view.push(&lines(&["b3", "a4"]));
+        assert_eq!(shown(&view), ["a1", "a2", "a3", "a4"]);
+        assert_eq!(view.cursor, 6);
+    }
+
+    #[test]
+    fn only_the_newest_search_counts() {
+        let mut view = LogView::default();
+        view.push(&lines(&["a", "b"]));
+        let old = search(&mut view, "a");
+        let new = search(&mut view, "b");
+        finish(&mut view, &new);
+        finish(&mut view, &old);
+        assert_eq!(shown(&view), ["b"]);
+        assert!(view.set_filter(None).is_none());
+        assert_eq!(view.shown(), 2);
+    }
+
+    #[test]
+    fn a_gap_is_shown_whatever_the_filter() {
+        let mut view = LogView::default();
+        let job = search(&mut view, "nothing");
+        finish(&mut view, &job);
+        view.push(&[Line::Lost { source: None, count: 3 }]);
+        assert_eq!(shown(&view), ["3 lines were not delivered"]);
+    }
+
+    #[test]
+    fn the_cursor_follows_the_newest_until_it_is_moved() {
+        let mut view = LogView::default();
+        view.push(&lines(&["a", "b", "c"]));
+        assert_eq!(view.cursor, 2);
+        view.move_by(-1);
+        view.push(&lines(&["d"]));
+        assert_eq!(view.cursor, 1);
+        view.end();
+        view.push(&lines(&["e"]));
+        assert_eq!(view.cursor, 4);
+        view.clear();
+        assert_eq!(view.shown(), 0);
+        view.push(&lines(&["f"]));
+        assert_eq!(shown(&view), ["f"]);
+        view.move_by(-5);
+        assert_eq!(view.cursor, 5);
+    }
+}

@@ -1,0 +1,50 @@
+//! Writing what a pane shows into a file of the operator's own.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::base::paths::{Paths, private_dir};
+use crate::base::{Error, Result};
+
+/// Makes a new file, readable by its owner alone, in `saved/` of the state directory, and has `write`
+/// fill it. Gives its path. Blocks: call it on a job.
+pub fn save(
+    name: &str,
+    ending: &str,
+    now: Timestamp,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<PathBuf> {
+    let folder = Paths::discover()?.state.join("saved");
+    private_dir(&folder)?;
+    let path = folder.join(format!("{}-{}.{ending}", file_name(name), now.strftime("%Y%m%dT%H%M%S%3f")));
+    let failed = |e: std::io::Error| {
+        Error::internal(format!("{} could not be written: {e}", path.display()))
+            .next("Check the space and the rights of the state directory.")
+    };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
+    Ok(path)
+}
+
+/// Names of objects may hold `/`, `:` and worse.
+fn file_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = name.chars().take(120).map(safe).collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leaves_the_folder() {
+        assert_eq!(file_name("../../etc/passwd"), "-..-etc-passwd");
+        assert_eq!(file_name("shop/api:main\x1b"), "shop-api-main-");
+    }
+}

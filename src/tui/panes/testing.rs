@@ -1,0 +1,117 @@
+//! Helpers of the tests of panes: frames as text with their styles.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::tui::theme::{Theme, Tones};
+
+/// A theme with a colour of its own for each purpose that the tests look at.
+pub fn theme() -> Theme {
+    let fg = |c: Color| Style::new().fg(c);
+    Theme {
+        name: "test".into(),
+        body: Style::new(),
+        logo: Style::new(),
+        header_label: Style::new(),
+        header_value: Style::new(),
+        prompt: Style::new(),
+        prompt_ghost: Style::new(),
+        prompt_border: Style::new(),
+        border: fg(Color::DarkGray),
+        border_focused: fg(Color::Cyan),
+        title: fg(Color::Cyan),
+        title_highlight: fg(Color::Magenta),
+        title_counter: fg(Color::White),
+        title_filter: fg(Color::Green),
+        menu: Style::new(),
+        menu_key: fg(Color::Blue),
+        crumb: Style::new(),
+        crumb_active: Style::new(),
+        table: Style::new(),
+        table_header: Style::new().add_modifier(Modifier::BOLD),
+        table_sorter: Style::new(),
+        cursor: Style::new().bg(Color::Blue),
+        marked: Style::new(),
+        dialog: Style::new(),
+        dialog_label: fg(Color::Gray),
+        dialog_field: fg(Color::White),
+        button: Style::new(),
+        button_focused: Style::new().add_modifier(Modifier::REVERSED),
+        help: Style::new(),
+        help_key: fg(Color::Blue),
+        help_section: fg(Color::Green),
+        yaml_key: fg(Color::LightBlue),
+        yaml_colon: fg(Color::Gray),
+        yaml_value: fg(Color::White),
+        logs: Style::new(),
+        indicator: fg(Color::Gray),
+        indicator_on: fg(Color::Green),
+        indicator_off: fg(Color::DarkGray),
+        agent: fg(Color::Magenta),
+        person: fg(Color::Green),
+        diff_added: fg(Color::Green),
+        diff_removed: fg(Color::Red),
+        diff_hunk: fg(Color::Cyan),
+        found: Style::new().add_modifier(Modifier::UNDERLINED),
+        banner: fg(Color::Red),
+        info: fg(Color::Blue),
+        warning: fg(Color::Yellow),
+        error: fg(Color::LightRed),
+        success: fg(Color::LightGreen),
+        dim: fg(Color::DarkGray),
+        palette: vec![fg(Color::Cyan), fg(Color::LightYellow)],
+        tones: Tones::default(),
+    }
+}
+
+/// Draws a frame and writes it down: each row between bars, then its runs of style other than none.
+pub fn frame(width: u16, height: u16, draw: impl FnOnce(Rect, &mut Buffer)) -> String {
+    let area = Rect::new(0, 0, width, height);
+    let mut buf = Buffer::empty(area);
+    draw(area, &mut buf);
+    dump(&buf)
+}
+
+pub fn dump(buf: &Buffer) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for y in buf.area.top()..buf.area.bottom() {
+        let mut runs: Vec<(u16, String)> = Vec::new();
+        out.push('│');
+        let mut skip = 0;
+        for x in buf.area.left()..buf.area.right() {
+            let cell = &buf[(x, y)];
+            if skip > 0 {
+                skip -= 1;
+            } else {
+                out.push_str(cell.symbol());
+                skip = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+            }
+            let style = describe(cell.style());
+            if runs.last().is_none_or(|(_, last)| *last != style) {
+                runs.push((x, style));
+            }
+        }
+        out.push('│');
+        for (x, style) in runs.iter().filter(|(_, s)| !s.is_empty()) {
+            let _ = write!(out, " {x}:{style}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn describe(style: Style) -> String {
+    let mut parts = Vec::new();
+    if let Some(fg) = style.fg.filter(|c| *c != Color::Reset) {
+        parts.push(format!("{fg}"));
+    }
+    if let Some(bg) = style.bg.filter(|c| *c != Color::Reset) {
+        parts.push(format!("on{bg}"));
+    }
+    if !style.add_modifier.is_empty() {
+        parts.push(format!("{:?}", style.add_modifier).to_lowercase());
+    }
+    parts.join("+")
+}

@@ -1,0 +1,451 @@
+//! The text pane: YAML and descriptions of objects, and any other long text, to read and search.
+
+mod colour;
+mod document;
+
+use std::io::Write as _;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use serde_json::{Value, json};
+
+use self::document::Document;
+use super::save::save;
+use crate::base::{Error, Result, SafeText};
+use crate::gate::{Frame, Reply, Request};
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Flash, Message, Ticket};
+use crate::tui::object::{ObjectRef, TextKind};
+use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+
+/// Terminals take about this much through OSC 52.
+const COPY_BYTES: usize = 72 << 10;
+
+/// Where the text comes from.
+#[derive(Debug, Clone, PartialEq)]
+enum Source {
+    Object(TextKind, ObjectRef),
+    /// A text that was handed over: a result, a row's details.
+    Fixed { name: CompactString, title: String },
+}
+
+pub struct TextPane {
+    source: Source,
+    document: Document,
+    loaded: bool,
+    error: Option<Error>,
+    get: Option<Ticket>,
+    /// Something changed while a get was under way.
+    again: bool,
+    watch: Option<Ticket>,
+    /// The watch has told what there is; from now on it tells of changes.
+    watching: bool,
+    saving: Option<Ticket>,
+    managed_fields: bool,
+    decode: bool,
+    wrap: bool,
+    typed: String,
+    size: (usize, usize),
+}
+
+impl TextPane {
+    pub fn object(kind: TextKind, object: ObjectRef) -> Self {
+        Self::with(Source::Object(kind, object), Document::default(), false)
+    }
+
+    /// A pane on a text that is at hand.
+    pub fn fixed(name: &str, title: impl Into<String>, text: String) -> Self {
+        Self::with(Source::Fixed { name: name.into(), title: title.into() }, Document::new(text), true)
+    }
+
+    /// A pane on a value, written as YAML.
+    pub fn value(name: &str, title: impl Into<String>, value: &Value) -> Self {
+        Self::fixed(name, title, as_text(value))
+    }
+
+    fn with(source: Source, document: Document, loaded: bool) -> Self {
+        Self {
+            source,
+            document,
+            loaded,
+            error: None,
+            get: None,
+            again: false,
+            watch: None,
+            watching: false,
+            saving: None,
+            managed_fields: false,
+            decode: false,
+            wrap: false,
+            typed: String::new(),
+            size: (80, 24),
+        }
+    }
+
+    fn fetch(&mut self, cx: &mut Cx<'_>) {
+        let Source::Object(kind, object) = &self.source else { return };
+        if self.get.is_some() {
+            self.again = true;
+            return;
+        }
+        let mut arguments = object.arguments();
+        let operation = match kind {
+            TextKind::Yaml => {
+                if self.managed_fields {
+                    arguments["managed_fields"] = json!(true);
+                }
+                if self.decode {
+                    arguments["reveal"] = json!(true);
+                }
+                "resource_get"
+            }
+            TextKind::Describe => "resource_describe",
+        };
+        self.get = Some(cx.call(Request::new(operation, arguments)));
+    }
+
+    /// Follows the object: a watch of its one row says when it changed, and only then is it read again.
+    fn toggle_following(&mut self, cx: &mut Cx<'_>) {
+        if let Some(ticket) = self.watch.take() {
+            cx.cancel(ticket);
+            cx.flash(Flash::info("no longer kept up to date"));
+            return;
+        }
+        let Source::Object(_, object) = &self.source else { return };
+        let mut arguments = object.arguments();
+        if let Some(map) = arguments.as_object_mut() {
+            map.remove("name");
+            map.insert("fields".to_owned(), json!(format!("metadata.name={}", object.name)));
+        }
+        self.watching = false;
+        self.watch = Some(cx.watch(Request::new("resource_list", arguments)));
+        self.fetch(cx);
+    }
+
+    fn take(&mut self, result: Result<Reply>) {
+        self.error = None;
+        match result {
+            Ok(Reply::Done { output, .. }) => {
+                self.document.set(as_text(&output));
+                self.loaded = true;
+            }
+            Ok(Reply::Held(held)) => {
+                self.error = Some(Error::new(crate::base::Code::PermissionDenied, held.reason));
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn save(&mut self, cx: &mut Cx<'_>) {
+        let (text, name, now) = (self.document.text().to_owned(), self.subject(), cx.now);
+        let ending = if matches!(self.source, Source::Object(TextKind::Yaml, _)) { "yaml" } else { "txt" };
+        self.saving = Some(cx.job(move || save(&name, ending, now, |out| out.write_all(text.as_bytes()))));
+    }
+
+    fn copy(&self, cx: &mut Cx<'_>) {
+        let text: String = SafeText::lines(self.document.text()).map(|l| format!("{l}\n")).collect();
+        if text.len() > COPY_BYTES {
+            cx.flash(Flash::warning("too long for the clipboard").next("Ctrl-s saves it to a file."));
+        } else {
+            cx.copy(text);
+            cx.flash(Flash::info("copied"));
+        }
+    }
+
+    fn subject(&self) -> String {
+        match &self.source {
+            Source::Object(_, o) if o.namespace.is_empty() => format!("{}/{}", o.plural(), o.name),
+            Source::Object(_, o) => format!("{}/{}/{}", o.namespace, o.plural(), o.name),
+            Source::Fixed { title, .. } => title.clone(),
+        }
+    }
+
+    fn is_yaml_of_object(&self) -> bool {
+        matches!(self.source, Source::Object(TextKind::Yaml, _))
+    }
+
+    fn rows_of(&self, line: usize) -> usize {
+        if !self.wrap {
+            return 1;
+        }
+        let safe = crate::base::text::sanitize(self.document.line(line));
+        crate::tui::widgets::composed::Composed::plain(&safe, ratatui::style::Style::default())
+            .rows(self.size.0, usize::MAX)
+            .len()
+    }
+
+    /// Keeps the cursor's line on the screen and moves as little as can be.
+    fn settle(&mut self) {
+        let (_, rows) = self.size;
+        let shown = self.document.shown();
+        let cursor = self.document.shown_index(self.document.cursor);
+        let mut top = self.document.shown_index(self.document.top.0);
+        let mut row = self.document.top.1;
+        if cursor < top {
+            (top, row) = (cursor, 0);
+        } else {
+            // From the cursor back, as many lines as fit.
+            let (mut used, mut first) = (0, cursor);
+            loop {
+                used += self.rows_of(shown.get(first).copied().unwrap_or_default());
+                if used > rows && first < cursor {
+                    first += 1;
+                    break;
+                }
+                if first == 0 || used >= rows || first == top {
+                    break;
+                }
+                first -= 1;
+            }
+            if first > top {
+                (top, row) = (first, 0);
+            }
+            if top < cursor {
+                row = 0;
+            }
+        }
+        let line = shown.get(top).copied().unwrap_or_default();
+        let row = row.min(self.rows_of(line).saturating_sub(1));
+        self.document.top = (line, row);
+    }
+
+    /// Scrolls inside a wrapped line that is taller than the screen; false when there is none.
+    fn scroll_inside(&mut self, rows: isize) -> bool {
+        let (line, row) = self.document.top;
+        if !self.wrap || line != self.document.cursor {
+            return false;
+        }
+        let last = self.rows_of(line).saturating_sub(self.size.1);
+        let next = row.saturating_add_signed(rows).min(last);
+        let moved = next != row;
+        self.document.top.1 = next;
+        moved
+    }
+
+    fn move_by(&mut self, rows: isize) {
+        if !self.scroll_inside(rows) {
+            self.document.move_by(rows);
+        }
+    }
+
+    fn toggle(&mut self, name: &str, cx: &mut Cx<'_>) -> Handled {
+        match name {
+            "wrap" => {
+                self.wrap = !self.wrap;
+                self.document.left = 0;
+                self.document.top.1 = 0;
+            }
+            "fold" => self.document.fold(),
+            "next_match" => self.document.next_match(true),
+            "previous_match" => self.document.next_match(false),
+            "copy" => self.copy(cx),
+            "save" => self.save(cx),
+            "refresh" => self.fetch(cx),
+            "auto_refresh" => self.toggle_following(cx),
+            "managed_fields" if self.is_yaml_of_object() => {
+                self.managed_fields = !self.managed_fields;
+                self.fetch(cx);
+            }
+            "decode" if self.is_yaml_of_object() => {
+                self.decode = !self.decode;
+                self.fetch(cx);
+            }
+            "back" if !self.typed.is_empty() => {
+                self.typed.clear();
+                let _ = self.document.search("");
+            }
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+}
+
+impl Pane for TextPane {
+    fn name(&self) -> CompactString {
+        match &self.source {
+            Source::Object(TextKind::Yaml, _) => "yaml".into(),
+            Source::Object(TextKind::Describe, _) => "describe".into(),
+            Source::Fixed { name, .. } => name.clone(),
+        }
+    }
+
+    fn modes(&self) -> Vec<CompactString> {
+        match &self.source {
+            Source::Object(..) => vec![self.name(), "text".into()],
+            Source::Fixed { .. } => vec!["text".into()],
+        }
+    }
+
+    fn title(&self, look: &Look<'_>) -> Line<'static> {
+        let theme = look.theme;
+        let mut spans = vec![
+            Span::styled(format!("{}(", self.name()), theme.title),
+            Span::styled(SafeText::new(&self.subject()).to_string(), theme.title_highlight),
+            Span::styled(")", theme.title),
+        ];
+        if let Some((at, all)) = self.document.matches() {
+            let typed = SafeText::new(&self.typed);
+            spans.push(Span::styled(format!(" /{typed}"), theme.title_filter));
+            spans.push(Span::styled(format!("[{at}/{all}]"), theme.title_counter));
+        }
+        let mut say = |text: &str, style| spans.push(Span::styled(format!(" {text}"), style));
+        if self.get.is_some() && !self.loaded {
+            say("reading", theme.dim);
+        }
+        if self.watch.is_some() {
+            say("kept up to date", theme.success);
+        }
+        if self.decode {
+            say("decoded", theme.warning);
+        }
+        if let Some(error) = self.error.as_ref().filter(|_| self.loaded) {
+            say(&SafeText::new(&error.message), theme.error);
+        }
+        Line::from(spans)
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.fetch(cx);
+    }
+
+    fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        let page = isize::try_from(self.size.1.max(2) - 1).unwrap_or(1);
+        match action.name {
+            "up" => self.move_by(-1),
+            "down" => self.move_by(1),
+            "page_up" => self.move_by(-page),
+            "page_down" => self.move_by(page),
+            "half_up" => self.move_by(-page / 2),
+            "half_down" => self.move_by(page / 2),
+            "top" => self.document.home(),
+            "bottom" => self.document.end(),
+            "left" if !self.wrap => self.document.left = self.document.left.saturating_sub(8),
+            "right" if !self.wrap => self.document.left += 8,
+            other => return self.toggle(other, cx),
+        }
+        Handled::Yes
+    }
+
+    fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
+        match message {
+            Message::Reply { ticket, result } if self.get == Some(ticket) => {
+                self.get = None;
+                self.take(result);
+                if std::mem::take(&mut self.again) {
+                    self.fetch(cx);
+                }
+            }
+            Message::Frame { ticket, frame: Frame::Table(delta) } if self.watch == Some(ticket) => {
+                let changed = !delta.upserts.is_empty() || !delta.removed.is_empty();
+                // The first rows are what is already on the screen.
+                if changed && std::mem::replace(&mut self.watching, true) {
+                    self.fetch(cx);
+                }
+            }
+            Message::Ended { ticket, error } if self.watch == Some(ticket) => {
+                self.watch = None;
+                if let Some(error) = error {
+                    cx.error(&error);
+                }
+            }
+            Message::Job { ticket, value } if self.saving == Some(ticket) => {
+                self.saving = None;
+                match value.downcast::<Result<std::path::PathBuf>>().map(|v| *v) {
+                    Ok(Ok(path)) => cx.flash(Flash::info(format!("saved to {}", path.display()))),
+                    Ok(Err(error)) => cx.error(&error),
+                    Err(_) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn filter_changed(&mut self, text: &str, _done: bool, _cx: &mut Cx<'_>) -> Result<(), String> {
+        self.document.search(text)?;
+        text.trim().clone_into(&mut self.typed);
+        Ok(())
+    }
+
+    fn filter(&self) -> Option<&str> {
+        Some(&self.typed)
+    }
+
+    fn layout(&mut self, area: Rect, _now: Timestamp) {
+        self.size = (usize::from(area.width).max(1), usize::from(area.height));
+        self.settle();
+    }
+
+    fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let theme = look.theme;
+        if !self.loaded {
+            let (text, style) = match &self.error {
+                Some(error) => (format!("{}. {}", error.message, error.next_step()), theme.error),
+                None => ("reading…".to_owned(), theme.dim),
+            };
+            let text = SafeText::new(&text);
+            buf.set_stringn(area.x + 1, area.y, &*text, usize::from(area.width.saturating_sub(1)), style);
+            return;
+        }
+        let (line, mut skip) = self.document.top;
+        let mut y = area.y;
+        let width = usize::from(area.width);
+        for &index in &self.document.shown()[self.document.shown_index(line).min(self.document.shown().len())..] {
+            if y >= area.bottom() {
+                break;
+            }
+            let room = usize::from(area.bottom() - y);
+            let cells = if self.wrap { (skip + room) * width } else { self.document.left + width };
+            let mut composed = colour::line(self.document.line(index), theme, cells * 4);
+            for range in self.document.highlights(composed.text()) {
+                composed.paint(range, theme.found);
+            }
+            let hidden = self.document.hides(index);
+            if hidden > 0 {
+                composed.push(&format!(" ▸ {hidden} lines"), theme.dim);
+            }
+            let starts = if self.wrap {
+                composed.rows(width, skip + room)
+            } else {
+                vec![composed.offset(self.document.left)]
+            };
+            for start in starts.iter().skip(skip).take(room) {
+                composed.draw(buf, area.x, y, area.width, *start);
+                if index == self.document.cursor && look.focused {
+                    buf.set_style(Rect { y, height: 1, ..area }, theme.cursor);
+                }
+                y += 1;
+            }
+            skip = 0;
+        }
+    }
+
+    fn focus(&self) -> PaneFocus {
+        let Source::Object(_, object) = &self.source else { return PaneFocus::default() };
+        let mut selected = object.arguments();
+        selected["field"] = json!(self.document.line(self.document.cursor).trim());
+        PaneFocus {
+            cluster: Some(object.cluster.to_string()),
+            namespace: Some(object.namespace.to_string()),
+            kind: Some(object.kind.to_string()),
+            filter: (!self.typed.is_empty()).then(|| self.typed.clone()),
+            selected: Some(selected),
+            ..PaneFocus::default()
+        }
+    }
+}
+
+/// The text in an operation's result: its `yaml` or `text`, or all of it as YAML.
+pub fn as_text(value: &Value) -> String {
+    for field in ["yaml", "text", "description", "manifest"] {
+        if let Some(text) = value.get(field).and_then(Value::as_str) {
+            return text.to_owned();
+        }
+    }
+    match value {
+        Value::String(text) => text.clone(),
+        other => serde_yaml_ng::to_string(other).unwrap_or_else(|_| other.to_string()),
+    }
+}
