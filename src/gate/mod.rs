@@ -31,6 +31,7 @@
 //!   names the approval to show instead.
 
 mod approval;
+pub mod auth;
 mod client;
 mod context;
 mod engine;
