@@ -4,6 +4,7 @@
 
 mod cluster;
 mod common;
+mod config;
 mod event;
 mod kind;
 mod listing;
@@ -13,11 +14,14 @@ mod operation;
 mod pod;
 mod resource;
 mod session;
+mod token;
 mod workload;
 
 use std::sync::Arc;
 
+use crate::base::config::Effective;
 use crate::gate::Definition;
+use crate::gate::auth::Tokens;
 use crate::kube::Clusters;
 use crate::session::Session;
 
@@ -25,11 +29,14 @@ use crate::session::Session;
 pub struct Deck {
     pub kube: Arc<Clusters>,
     pub session: Arc<Session>,
+    pub config: Arc<Effective>,
+    pub tokens: Arc<Tokens>,
 }
 
 /// Every operation, by noun.
 pub const ALL: &[&[Definition<Deck>]] = &[
     cluster::LIST,
+    config::LIST,
     event::LIST,
     kind::LIST,
     manifest::LIST,
@@ -38,6 +45,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     pod::LIST,
     resource::LIST,
     session::LIST,
+    token::LIST,
     workload::LIST,
 ];
 

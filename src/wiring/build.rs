@@ -6,6 +6,7 @@ use super::socket::Place;
 use crate::base::config::Effective;
 use crate::base::{Actor, ActorKind, Door, Paths, Result, Role, SharedClock, SystemClock};
 use crate::bus::Bus;
+use crate::gate::auth::Tokens;
 use crate::gate::{Gate, Parts, bind};
 use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
@@ -79,7 +80,8 @@ pub fn build(setting: &Setting) -> Result<Built> {
         ..Options::default()
     });
     let session = Session::new(bus.clone(), clock.clone());
-    let deck = Arc::new(Deck { kube, session });
+    let tokens = Arc::new(Tokens::new(setting.paths.state.join("tokens.json")));
+    let deck = Arc::new(Deck { kube, session, config: Arc::new(setting.effective.clone()), tokens });
     let gate = Gate::new(Parts { operations: bind(operations::all(), &deck), bus, clock })?;
     Ok(Built { gate, deck })
 }
