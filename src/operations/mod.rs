@@ -8,6 +8,7 @@ mod config;
 mod event;
 mod kind;
 mod listing;
+mod log;
 mod manifest;
 mod object;
 mod operation;
@@ -39,6 +40,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     config::LIST,
     event::LIST,
     kind::LIST,
+    log::LIST,
     manifest::LIST,
     object::LIST,
     operation::LIST,

@@ -1,0 +1,305 @@
+//! Reading logs once, within bounds: for agents, and for whoever pays for each line.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::filter::{Grep, Sieve, dedupe};
+use super::follow::check_container;
+use super::pods::{self, ContainerView};
+use super::reader::{self, Ask, Lines};
+use super::scope::Scope;
+use crate::base;
+use crate::kube::Error;
+use crate::rows::{Line, LineSource};
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub container: Option<String>,
+    /// The instance before the current one.
+    pub previous: bool,
+    pub since_seconds: Option<u64>,
+    /// The newest so many lines, after every filter.
+    pub tail: usize,
+    pub grep: Option<String>,
+    pub context: usize,
+    /// Fold lines that differ in numbers only.
+    pub dedupe: bool,
+    /// Put the time before each line.
+    pub timestamps: bool,
+    /// Bytes of text at most.
+    pub max_bytes: usize,
+}
+
+/// The text, and what is not in it.
+#[derive(Debug, Default)]
+pub struct Text {
+    pub lines: usize,
+    pub text: String,
+    /// Sentences about what was left out.
+    pub left_out: Vec<String>,
+    /// `pod/container` of every log read.
+    pub sources: Vec<String>,
+}
+
+/// A filter looks at no more lines of one container than this, from the end.
+const SCANNED: u64 = 200_000;
+/// Folding looks at so many times the lines wanted.
+const FOLDED: usize = 20;
+const STREAMS: usize = 100;
+/// A longer line is cut.
+const LINE: usize = 2_000;
+
+struct Found {
+    lines: VecDeque<(Arc<LineSource>, i64, String)>,
+    /// Lines that the tail left out, of those that were read.
+    older: u64,
+    /// There are more lines before those read.
+    more: bool,
+    unmatched: u64,
+    error: Option<(String, Error)>,
+}
+
+pub async fn read(scope: &Scope, query: &Query) -> base::Result<Text> {
+    let grep = |q: &Query| Grep::new(q.grep.as_deref(), q.context);
+    grep(query).map_err(|e| {
+        base::Error::invalid(format!("grep: {e}"))
+            .next("Give a regular expression as Rust's regex crate reads it.")
+    })?;
+    let (views, _) = pods::read(scope).await?;
+    if views.is_empty() {
+        return Err(base::Error::not_found(format!("there is no {}", scope.words())));
+    }
+    if let Some(container) = &query.container {
+        check_container(&views, container)?;
+    }
+    let mut out = Text::default();
+    let mut wanted = Vec::new();
+    for pod in &views {
+        for c in &pod.containers {
+            let meant = query.container.as_ref().is_none_or(|name| *name == c.name);
+            if meant && has_log(c, query.previous) {
+                let source = LineSource {
+                    cluster: (**scope.cluster.name()).into(),
+                    namespace: scope.namespace.as_str().into(),
+                    pod: pod.name.as_str().into(),
+                    container: c.name.as_str().into(),
+                };
+                wanted.push(Arc::new(source));
+            }
+        }
+    }
+    if wanted.is_empty() {
+        out.left_out.push(
+            if query.previous {
+                "no container has an earlier instance"
+            } else {
+                "no container has started yet"
+            }
+            .into(),
+        );
+        return Ok(out);
+    }
+    if wanted.len() > STREAMS {
+        out.left_out.push(format!("{} of {} containers", wanted.len() - STREAMS, wanted.len()));
+        wanted.truncate(STREAMS);
+    }
+    out.sources = wanted.iter().map(|s| format!("{}/{}", s.pod, s.container)).collect();
+    // Eight at a time spare the server, and keep the order of the pods.
+    let reads = wanted.into_iter().map(|source| one(scope, query, source));
+    let found: Vec<Found> = futures::stream::iter(reads).buffered(8).collect().await;
+    if let Some((_, error)) =
+        found.iter().find_map(|f| f.error.clone()).filter(|_| found.iter().all(|f| f.error.is_some()))
+    {
+        return Err(error.into());
+    }
+    Ok(compose(out, found, query))
+}
+
+fn has_log(container: &ContainerView, previous: bool) -> bool {
+    if previous { container.has_previous } else { container.instance.is_some() }
+}
+
+async fn one(scope: &Scope, query: &Query, source: Arc<LineSource>) -> Found {
+    let keep = if query.dedupe { query.tail.saturating_mul(FOLDED).min(20_000) } else { query.tail };
+    let filtered = query.grep.is_some();
+    // One line more than wanted tells whether there is more.
+    let asked = if filtered { SCANNED } else { keep as u64 + 1 };
+    let ask = Ask {
+        container: source.container.to_string(),
+        previous: query.previous,
+        tail: Some(asked),
+        since_seconds: query.since_seconds,
+        ..Ask::default()
+    };
+    let mut found = Found { lines: VecDeque::new(), older: 0, more: false, unmatched: 0, error: None };
+    let mut stream = match reader::open(scope, &source.pod, &ask).await {
+        Ok(stream) => stream,
+        Err(e) => {
+            found.error = Some((format!("{}/{}", source.pod, source.container), e));
+            return found;
+        }
+    };
+    let Ok(grep) = Grep::new(query.grep.as_deref(), query.context) else { return found };
+    let mut sieve = Sieve::new(grep);
+    let mut lines = Lines::new(source.clone());
+    let (mut batch, mut read, mut latest) = (Vec::new(), 0u64, i64::MIN);
+    loop {
+        let chunk = stream.next().await;
+        match &chunk {
+            Some(Ok(bytes)) => lines.feed(bytes, &mut batch),
+            Some(Err(e)) => found.error = Some((format!("{}/{}", source.pod, source.container), e.clone())),
+            None => lines.finish(&mut batch),
+        }
+        for line in batch.drain(..) {
+            let Line::Text { time, text, .. } = line else { continue };
+            read += 1;
+            latest = latest.max(time.unwrap_or(latest));
+            let text = text.into_string();
+            let judged = text.clone();
+            sieve.push((latest, text), &judged, |(time, text)| {
+                if found.lines.len() == keep {
+                    found.lines.pop_front();
+                    found.older += 1;
+                }
+                found.lines.push_back((source.clone(), time, cut(text)));
+            });
+        }
+        if !matches!(chunk, Some(Ok(_))) {
+            break;
+        }
+    }
+    found.unmatched = sieve.finish();
+    found.more = read >= asked;
+    found
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > LINE {
+        let end = (0..=LINE).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        let rest = text.len() - end;
+        text.truncate(end);
+        let _ = write!(text, "… (+{rest} bytes)");
+    }
+    text
+}
+
+/// Orders, folds and cuts what was found.
+fn compose(mut out: Text, found: Vec<Found>, query: &Query) -> Text {
+    let sources = found.iter().filter(|f| !f.lines.is_empty()).count();
+    let mut older: u64 = found.iter().map(|f| f.older).sum();
+    let more = found.iter().any(|f| f.more);
+    let unmatched: u64 = found.iter().map(|f| f.unmatched).sum();
+    for (source, error) in found.iter().filter_map(|f| f.error.as_ref()) {
+        out.left_out.push(format!("{source}: {error}"));
+    }
+    let mut all: Vec<_> = found.into_iter().flat_map(|f| f.lines).collect();
+    // Stable, so that a container's own order stays.
+    all.sort_by_key(|(_, time, _)| *time);
+    let mut folded: Vec<_> = if query.dedupe {
+        dedupe(all, |(_, _, text)| text)
+    } else {
+        all.into_iter().map(|line| (line, 1)).collect()
+    };
+    if folded.len() > query.tail {
+        let surplus = folded.len() - query.tail;
+        older += folded.drain(..surplus).map(|(_, n)| n).sum::<u64>();
+    }
+    let rendered: Vec<String> =
+        folded.into_iter().map(|(line, n)| render(line, n, sources > 1, query.timestamps)).collect();
+    let mut room = query.max_bytes;
+    let mut from = rendered.len();
+    while from > 0 && rendered[from - 1].len() <= room {
+        from -= 1;
+        room -= rendered[from].len();
+    }
+    out.lines = rendered.len() - from;
+    out.text = rendered[from..].concat();
+    if older > 0 || more {
+        let least = if more { "at least " } else { "" };
+        out.left_out.push(format!(
+            "{least}{} older lines: raise `tail`, or narrow by `since` or `grep`",
+            older.max(1)
+        ));
+    }
+    if from > 0 {
+        out.left_out
+            .push(format!("{from} lines that did not fit into {} bytes: raise `max_bytes`", query.max_bytes));
+    }
+    if unmatched > 0 {
+        out.left_out.push(format!("{unmatched} lines that did not match"));
+    }
+    out
+}
+
+fn render(
+    (source, time, text): (Arc<LineSource>, i64, String),
+    count: u64,
+    named: bool,
+    stamped: bool,
+) -> String {
+    let mut out = String::with_capacity(text.len() + 48);
+    if stamped && let Ok(time) = jiff::Timestamp::from_nanosecond(i128::from(time)) {
+        let _ = write!(out, "{time:.3} ");
+    }
+    if named {
+        let _ = write!(out, "[{}/{}] ", source.pod, source.container);
+    }
+    out.push_str(&text);
+    if count > 1 {
+        let _ = write!(out, " (×{count})");
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query() -> Query {
+        Query {
+            container: None,
+            previous: false,
+            since_seconds: None,
+            tail: 3,
+            grep: None,
+            context: 0,
+            dedupe: false,
+            timestamps: false,
+            max_bytes: 1000,
+        }
+    }
+
+    fn found(pod: &str, lines: &[(i64, &str)]) -> Found {
+        let source = Arc::new(LineSource {
+            cluster: "c".into(),
+            namespace: "n".into(),
+            pod: pod.into(),
+            container: "app".into(),
+        });
+        let lines = lines.iter().map(|(t, text)| (source.clone(), *t, (*text).to_owned())).collect();
+        Found { lines, older: 0, more: false, unmatched: 0, error: None }
+    }
+
+    #[test]
+    fn logs_are_merged_by_time_and_the_newest_stay() {
+        let two = vec![found("a", &[(1, "one"), (3, "three")]), found("b", &[(2, "two"), (4, "four")])];
+        let text = compose(Text::default(), two, &query());
+        assert_eq!(text.text, "[b/app] two\n[a/app] three\n[b/app] four\n");
+        assert_eq!(text.left_out, ["1 older lines: raise `tail`, or narrow by `since` or `grep`"]);
+    }
+
+    #[test]
+    fn repeats_and_bytes_are_bounded_and_said() {
+        let lines = [(1, "try 1"), (2, "try 2"), (3, "ok"), (4, "try 3")];
+        let text = compose(Text::default(), vec![found("a", &lines)], &Query { dedupe: true, ..query() });
+        assert_eq!(text.text, "ok\ntry 3 (×3)\n");
+        let text = compose(Text::default(), vec![found("a", &lines)], &Query { max_bytes: 10, ..query() });
+        assert_eq!((text.text.as_str(), text.lines), ("ok\ntry 3\n", 2));
+        assert_eq!(text.left_out.len(), 2);
+    }
+}

@@ -1,0 +1,208 @@
+//! Operations on logs.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::{Deck, common};
+use crate::base::{Error, Result};
+use crate::gate::{Context, Definition, Frame, Operation, Spec, Target, Watch, define};
+use crate::kube::logs::{Scope, follow, read};
+
+pub const LIST: &[Definition<Deck>] = &[define::<LogRead>()];
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct LogReadInput {
+    /// A pod, or `kind/name` of what keeps pods, such as `deployment/web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "name"))]
+    pub name: Option<String>,
+    /// Kubeconfig context; default: the current one.
+    #[arg(long, short = 'c', visible_alias = "context")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
+    /// Default: the context's namespace.
+    #[arg(long, short = 'n')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "namespace"))]
+    pub namespace: Option<String>,
+    /// Every pod that this label selector matches.
+    #[arg(long, short = 'l')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
+    /// Default: all containers.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Of the instance before the last restart.
+    #[arg(long, short = 'p')]
+    #[serde(default)]
+    pub previous: bool,
+    /// The newest lines; default 100.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<u32>,
+    /// The last while: `90s`, `15m`, `2h`, `1d`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Only lines that match this regular expression.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grep: Option<String>,
+    /// Lines around each match.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_lines: Option<u32>,
+    /// Fold lines that differ in numbers only, with a count.
+    #[arg(long)]
+    #[serde(default)]
+    pub dedupe: bool,
+    /// Put the time before each line.
+    #[arg(long)]
+    #[serde(default)]
+    pub timestamps: bool,
+    /// Bytes of text at most; default 32768.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u32>,
+}
+
+/// Lines, oldest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LogReadOutput {
+    pub lines: usize,
+    /// What is not in the text, and how to get it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// `pod/container` of every log read.
+    pub sources: Vec<String>,
+    pub text: String,
+}
+
+impl LogReadInput {
+    async fn scope(&self, deck: &Deck) -> Result<Scope> {
+        let (cluster, namespace) = (self.cluster.as_deref(), self.namespace.as_deref());
+        Scope::find(&deck.kube, cluster, namespace, self.name.as_deref(), self.labels.as_deref()).await
+    }
+
+    fn since_seconds(&self) -> Result<Option<u64>> {
+        self.since.as_deref().map(seconds).transpose()
+    }
+}
+
+/// `90`, `90s`, `15m`, `2h30m`, `1d` in seconds.
+fn seconds(text: &str) -> Result<u64> {
+    let bad = || Error::invalid(format!("since: {text:?} is not a time such as 90s, 15m, 2h or 1d"));
+    let (mut total, mut number) = (0u64, String::new());
+    for c in text.trim().chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let unit = match c {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return Err(bad()),
+        };
+        let count: u64 = std::mem::take(&mut number).parse().map_err(|_| bad())?;
+        total = count.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+    }
+    if !number.is_empty() {
+        total = number.parse::<u64>().ok().and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+    }
+    // The API server refuses zero.
+    if total == 0 { Err(bad()) } else { Ok(total) }
+}
+
+struct LogRead;
+
+impl Operation for LogRead {
+    type Deck = Deck;
+    type Input = LogReadInput;
+    type Output = LogReadOutput;
+
+    const SPEC: Spec = Spec::observe(
+        "log_read",
+        "/v1/logs",
+        "Read the newest log lines of a pod or of all pods of a workload, filtered on this side; or follow them.",
+    );
+    const WATCH: bool = true;
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        let (kind, name) =
+            input.name.as_deref().map_or(("pod", ""), |n| n.split_once('/').unwrap_or(("pod", n)));
+        common::target(&input.cluster, &input.namespace, kind, name)
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let query = read::Query {
+            container: input.container.clone(),
+            previous: input.previous,
+            since_seconds: input.since_seconds()?,
+            tail: input.tail.unwrap_or(100).clamp(1, 100_000) as usize,
+            grep: input.grep.clone(),
+            context: input.context_lines.unwrap_or(0).min(100) as usize,
+            dedupe: input.dedupe,
+            timestamps: input.timestamps,
+            max_bytes: input.max_bytes.unwrap_or(32_768).clamp(256, 16 << 20) as usize,
+        };
+        let scope = input.scope(&deck).await?;
+        let text = tokio::select! {
+            text = read::read(&scope, &query) => text?,
+            () = cx.cancelled().cancelled() => return Err(Error::new(crate::base::Code::Cancelled, "reading was stopped")),
+        };
+        Ok(LogReadOutput {
+            lines: text.lines,
+            left_out: text.left_out,
+            sources: text.sources,
+            text: text.text,
+        })
+    }
+
+    /// Follows, from the last `tail` lines of each container (all of them if absent). Sends lines as they come.
+    async fn watch(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Watch> {
+        if input.previous {
+            return Err(Error::invalid("the log of an ended instance does not grow")
+                .next("Call log_read instead of watching it."));
+        }
+        let query = follow::Query {
+            container: input.container.clone(),
+            tail: input.tail.map(u64::from),
+            since_seconds: input.since_seconds()?,
+            grep: input.grep.clone(),
+            context: input.context_lines.unwrap_or(0).min(100) as usize,
+        };
+        let scope = input.scope(&deck).await?;
+        let (channel, receiver) = mpsc::channel(8);
+        let sink = follow::Sink { channel, wrap: |lines| lines.map(Frame::Lines) };
+        follow::start(scope, query, sink).await?;
+        Ok(Watch::frames(receiver))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read() {
+        for (text, expected) in [("90", 90), ("90s", 90), ("15m", 900), ("2h30m", 9_000), ("1d", 86_400)] {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "0s", "5x", "m", "h5", "99999999999999999999d"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}
