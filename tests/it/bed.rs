@@ -82,6 +82,10 @@ impl Bed {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// Makes a namespace for one test, with its default service account there.
     pub fn namespace(&self, name: &str) {
         self.kubectl(&["create", "namespace", name], None);

@@ -3,3 +3,4 @@
 mod bed;
 mod console;
 mod house;
+mod kubelet;
