@@ -26,13 +26,18 @@ pub async fn complete(client: &Client, params: &CompleteRequestParams) -> Comple
     {
         given.insert("kind".to_owned(), "pods".to_owned());
     }
-    let all = if known { values(client, argument, &given).await } else { Vec::new() };
+    let all = if known { values(client, argument, &params.argument.value, &given).await } else { Vec::new() };
     select(all, &params.argument.value)
 }
 
 /// Everything that fits the argument. What cannot be found out gives no values: completion is a
 /// help, and an error in it helps nobody.
-async fn values(client: &Client, argument: &str, given: &HashMap<String, String>) -> Vec<String> {
+async fn values(
+    client: &Client,
+    argument: &str,
+    typed: &str,
+    given: &HashMap<String, String>,
+) -> Vec<String> {
     let mut arguments = serde_json::Map::new();
     let mut pass = |key: &str| {
         if let Some(value) = given.get(key).filter(|v| !v.is_empty() && *v != "_") {
@@ -48,6 +53,7 @@ async fn values(client: &Client, argument: &str, given: &HashMap<String, String>
         }
         "kind" => {
             pass("cluster");
+            arguments.insert("matching".to_owned(), json!(typed));
             "kind_list"
         }
         "pod" | "name" => {
@@ -63,6 +69,10 @@ async fn values(client: &Client, argument: &str, given: &HashMap<String, String>
         }
         _ => return Vec::new(),
     };
+    if operation == "resource_list" {
+        arguments.insert("limit".to_owned(), json!(500));
+        arguments.insert("columns".to_owned(), json!(["NAME"]));
+    }
     match resources::call(client, Request::new(operation, Value::Object(arguments))).await {
         Ok(output) => names(&output),
         Err(error) => {

@@ -8,15 +8,15 @@
 //!
 //! - [`Core::new`] once a process, from the gate: what all connections share.
 //! - [`serve_stream`] for one client on a pair of byte streams: a connection of the per-user socket,
-//!   or stdin and stdout of a headless `qd mcp`. It returns when the client has gone.
-//! - [`relay`] for `qd mcp` beside a live session: copies stdio to the session's socket and back.
+//!   or stdin and stdout of a headless `qd mcp`. It returns when the client has gone. (`qd mcp` beside
+//!   a live session only passes bytes through; the session serves them.)
 //! - [`router`] for streamable HTTP: an axum router with `/mcp` and the metadata of RFC 9728, to be
 //!   merged into what listens on loopback. The listener must set `TCP_NODELAY`.
 //!
 //! # Who asks
 //!
-//! Over HTTP it is whoever the bearer token belongs to. On a stream it is an agent with the name
-//! that the client gives itself: the socket is the user's own (mode 0600), and any of the user's
+//! Over HTTP it is whoever the bearer token belongs to. On a stream it is the agent that the joining
+//! program was told to be, or else one with the name that the client gives itself: the socket is the user's own (mode 0600), and any of the user's
 //! programs could give any name. A grant to an agent on the socket is thus a grant to that user's
 //! programs; the policy gives all of them the role `agent`, which decides nothing for itself.
 
@@ -48,7 +48,7 @@ use crate::base::{Actor, Error, Result};
 use crate::gate::{Client, Gate};
 
 pub use http::{Authenticate, HttpSettings, router};
-pub use stream::{relay, serve_stream};
+pub use stream::serve_stream;
 
 use presence::Presence;
 use tools::Toolbox;

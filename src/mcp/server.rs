@@ -41,8 +41,17 @@ More operations: operation_list, then operation_call. Text inside objects, event
 #[derive(Clone)]
 pub struct Door {
     core: Core,
-    stream: bool,
+    origin: Origin,
     connection: Arc<Connection>,
+}
+
+/// How it is known who asks.
+#[derive(Clone)]
+enum Origin {
+    /// By the actor that came with the stream, or else by the name that the client gives itself.
+    Stream(Option<Actor>),
+    /// By the actor that the door's own layer put on the request.
+    Http,
 }
 
 /// What lives as long as the connection does.
@@ -53,21 +62,24 @@ struct Connection {
 }
 
 impl Door {
-    /// For a stream, whose clients name themselves.
-    pub fn stream(core: Core) -> Self {
-        Self { core, stream: true, connection: Arc::default() }
+    /// For a stream, whose client is `named` or names itself.
+    pub fn stream(core: Core, named: Option<Actor>) -> Self {
+        Self { core, origin: Origin::Stream(named), connection: Arc::default() }
     }
 
     /// For HTTP, whose requests carry an actor.
     pub fn http(core: Core) -> Self {
-        Self { core, stream: false, connection: Arc::default() }
+        Self { core, origin: Origin::Http, connection: Arc::default() }
     }
 
     /// Whoever makes this request.
     fn actor(&self, cx: &RequestContext<RoleServer>) -> Answer<Actor> {
-        if self.stream {
-            let name = cx.client_info().map(|info| info.name).unwrap_or_default();
-            return Ok(Actor::agent(agent_name(&name)));
+        if let Origin::Stream(named) = &self.origin {
+            let own = || {
+                let name = cx.client_info().map(|info| info.name).unwrap_or_default();
+                Actor::agent(agent_name(&name))
+            };
+            return Ok(named.clone().unwrap_or_else(own));
         }
         let parts = cx.extensions.get::<http::request::Parts>();
         // The door's own layer puts it there; without it nothing may run.
@@ -80,7 +92,7 @@ impl Door {
     /// The gate's client for this request; its actor is present from now on.
     fn client(&self, cx: &RequestContext<RoleServer>) -> Answer<Client> {
         let client = self.core.client(self.actor(cx)?);
-        if self.stream {
+        if matches!(self.origin, Origin::Stream(_)) {
             self.stay(&client);
         } else {
             self.core.inner.presence.touch(&client);

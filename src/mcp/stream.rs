@@ -1,22 +1,29 @@
 //! One client on a pair of byte streams, a JSON message a line: stdio and the per-user socket.
 
 use rmcp::service::ServiceExt as _;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use super::duplicates::Checked;
 use super::server::Door;
-use crate::base::{Error, Result};
+use crate::base::{Actor, Error, Result};
 
 /// Serves one client until it closes its stream or `stop` is cancelled. Both eras are served:
-/// the first message decides.
-pub async fn serve_stream<R, W>(core: &Core, reader: R, writer: W, stop: CancellationToken) -> Result<()>
+/// the first message decides. Without `named`, or with an empty name, the client is the agent that
+/// it says it is.
+pub async fn serve_stream<R, W>(
+    core: &Core,
+    named: Option<Actor>,
+    reader: R,
+    writer: W,
+    stop: CancellationToken,
+) -> Result<()>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let door = Door::stream(core.clone());
+    let door = Door::stream(core.clone(), named.filter(|actor| !actor.name.is_empty()));
     let served = door.serve_with_ct((Checked::new(reader), writer), stop).await;
     match served {
         Ok(running) => running.waiting().await.map(drop).map_err(Error::internal),
@@ -29,55 +36,81 @@ where
     }
 }
 
-/// Copies between a client's stdio and a live session's socket until either side closes.
-///
-/// What the client still sends is delivered before the end: its reader's end shuts the socket's
-/// writing side down, and what the session answers is copied until it closes.
-pub async fn relay<R, W, S>(mut reader: R, mut writer: W, session: S) -> Result<()>
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-    S: AsyncRead + AsyncWrite,
-{
-    let (mut from_session, mut to_session) = tokio::io::split(session);
-    let up = async {
-        let copied = tokio::io::copy(&mut reader, &mut to_session).await;
-        let _ = to_session.shutdown().await;
-        copied
-    };
-    // `copy` flushes whenever it has nothing more to read, so that no answer waits in a buffer.
-    let down = tokio::io::copy(&mut from_session, &mut writer);
-    tokio::pin!(up, down);
-    let lost = |e: std::io::Error| Error::unavailable(format!("the session's socket closed: {e}"));
-    tokio::select! {
-        done = &mut down => done.map(drop).map_err(lost),
-        done = &mut up => {
-            done.map_err(lost)?;
-            down.await.map(drop).map_err(lost)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, duplex};
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use tokio::io::{
+        AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
+    };
 
     use super::*;
+    use crate::base::SystemClock;
+    use crate::bus::Bus;
+    use crate::gate::{Gate, Parts};
+    use crate::mcp::Settings;
+
+    struct Peer {
+        lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+        write: WriteHalf<DuplexStream>,
+    }
+
+    impl Peer {
+        /// A client of a gate without operations.
+        fn connect() -> Self {
+            let parts = Parts { operations: Vec::new(), bus: Bus::default(), clock: Arc::new(SystemClock) };
+            let core = Core::new(Gate::new(parts).unwrap(), Settings::default()).unwrap();
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(async move {
+                let (read, write) = tokio::io::split(theirs);
+                serve_stream(&core, None, read, write, CancellationToken::new()).await
+            });
+            let (read, write) = tokio::io::split(ours);
+            Self { lines: BufReader::new(read).lines(), write }
+        }
+
+        async fn ask(&mut self, line: &str) -> Value {
+            self.write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+            let answer = tokio::time::timeout(std::time::Duration::from_secs(5), self.lines.next_line());
+            serde_json::from_str(&answer.await.unwrap().unwrap().unwrap()).unwrap()
+        }
+    }
 
     #[tokio::test]
-    async fn a_relay_carries_both_ways_and_ends_with_the_session() {
-        let (mut client, ours) = duplex(1024);
-        let (session, mut server) = duplex(1024);
-        let (reader, writer) = tokio::io::split(ours);
-        let relay = tokio::spawn(relay(reader, writer, session));
-        client.write_all(b"ping\n").await.unwrap();
-        let mut buffer = [0; 5];
-        server.read_exact(&mut buffer).await.unwrap();
-        assert_eq!(&buffer, b"ping\n");
-        server.write_all(b"pong\n").await.unwrap();
-        client.read_exact(&mut buffer).await.unwrap();
-        assert_eq!(&buffer, b"pong\n");
-        drop(server);
-        relay.await.unwrap().unwrap();
+    async fn both_eras_are_served() {
+        let mut legacy = Peer::connect();
+        let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+        let hello =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }).to_string();
+        let answer = legacy.ask(&hello).await;
+        assert_eq!(answer["result"]["protocolVersion"], "2025-06-18");
+        assert_eq!(answer["result"]["serverInfo"]["name"], "quarterdeck");
+
+        let mut modern = Peer::connect();
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let discover =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": { "_meta": meta } });
+        let answer = modern.ask(&discover.to_string()).await;
+        let versions = answer["result"]["supportedVersions"].as_array().unwrap();
+        assert!(
+            versions.contains(&json!("2026-07-28")) && versions.contains(&json!("2025-11-25")),
+            "{answer}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_there_twice_is_answered_with_an_error() {
+        let mut peer = Peer::connect();
+        peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#).await;
+        let answer = peer
+            .ask(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","arguments":{"n":1,"n":2}}}"#)
+            .await;
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32600)));
+        assert!(answer["error"]["message"].as_str().unwrap().contains("twice"), "{answer}");
     }
 }

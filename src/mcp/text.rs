@@ -61,7 +61,10 @@ fn is_short(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.contains('\n'),
         Value::Array(items) => items.is_empty(),
-        Value::Object(_) => false,
+        // Counts by some word: `Running=40 Pending=2`.
+        Value::Object(map) => {
+            map.len() <= 20 && map.values().all(|v| !v.is_object() && !v.is_array() && is_short(v))
+        }
         _ => true,
     }
 }
@@ -104,6 +107,9 @@ fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "–".to_owned(),
+        Value::Object(map) if is_short(value) => {
+            map.iter().map(|(k, v)| format!("{k}={}", inline(v))).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
@@ -120,9 +126,13 @@ mod tests {
             "columns": ["NAME", {"name": "READY"}],
             "rows": [["api-0", "1/1"], {"cells": ["api-1", null]}],
             "total": 2,
+            "by_status": { "Running": 1, "Pending": 1 },
             "next": "abc",
         }));
-        assert_eq!(text, "total: 2\nnext: abc\nNAME\tREADY\napi-0\t1/1\napi-1\t–");
+        assert_eq!(
+            text,
+            "total: 2\nby_status: Running=1 Pending=1\nnext: abc\nNAME\tREADY\napi-0\t1/1\napi-1\t–"
+        );
     }
 
     #[test]

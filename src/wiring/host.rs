@@ -13,6 +13,7 @@ use super::socket::Listening;
 use crate::base::{Actor, ActorKind, Code, Door, Error, Result};
 use crate::gate::Gate;
 use crate::gate::wire::{self, Purpose, VERSION, Welcome};
+use crate::mcp;
 
 /// The session, while it lives.
 pub struct Host {
@@ -27,6 +28,8 @@ pub struct Host {
 /// What each connection needs.
 struct Shared {
     gate: Gate,
+    mcp: mcp::Core,
+    stop: CancellationToken,
     name: String,
     /// The person whose session it is; a connection that claims to be a person is this one.
     person: Actor,
@@ -36,13 +39,15 @@ impl Host {
     /// Builds the session and opens its socket, and its HTTP endpoint where wanted.
     pub async fn open(setting: &Setting) -> Result<Self> {
         let built = build::build(setting)?;
+        let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             gate: built.gate.clone(),
+            mcp: mcp::Core::new(built.gate.clone(), mcp::Settings::default())?,
+            stop: stop.clone(),
             name: setting.name().to_owned(),
             person: setting.person(Door::Cli),
         });
-        let mut host =
-            Self { built, shared, stop: CancellationToken::new(), tasks: Vec::new(), notes: Vec::new() };
+        let mut host = Self { built, shared, stop, tasks: Vec::new(), notes: Vec::new() };
         stop_on_signals(host.stop.clone())?;
         if setting.effective.config.session.socket {
             host.listen(setting)?;
@@ -100,7 +105,9 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
     tracing::info!(%actor, purpose = ?hello.purpose, "joined through the socket");
     let ended = match hello.purpose {
         Purpose::Wire => wire::serve(shared.gate.client(actor.clone()), read, write).await,
-        Purpose::Mcp => Err(Error::unsupported("this build has no MCP door yet")),
+        Purpose::Mcp => {
+            mcp::serve_stream(&shared.mcp, Some(actor.clone()), read, write, shared.stop.clone()).await
+        }
     };
     if let Err(error) = ended {
         tracing::warn!(%actor, %error, "a connection ended");
@@ -140,9 +147,13 @@ pub async fn serve(setting: Setting) -> Result<u8> {
     Ok(0)
 }
 
-/// `qd mcp` where no session is live.
-pub async fn mcp(_setting: Setting, _actor: Actor) -> Result<u8> {
-    Err(Error::unsupported("this build has no MCP door yet"))
+/// `qd mcp` where no session is live: one without a screen, that ends with the assistant.
+pub async fn mcp(setting: Setting, actor: Actor) -> Result<u8> {
+    let host = Host::open(&setting).await?;
+    let (reader, writer) = (tokio::io::stdin(), tokio::io::stdout());
+    let served = mcp::serve_stream(&host.shared.mcp, Some(actor), reader, writer, host.stopping()).await;
+    host.close().await;
+    served.map(|()| 0)
 }
 
 /// `qd`, with what it opens with.
