@@ -25,7 +25,7 @@ use super::error::{Error, Result, Status};
 use super::kinds::{Kinds, Resource};
 use super::settings::{Prepared, Settings};
 use super::stream::ByteStream;
-use super::watch::Watches;
+use super::watch::{Times, Watches};
 
 /// No single answer that is held whole may be larger.
 const BODY_LIMIT: usize = 256 << 20;
@@ -70,13 +70,13 @@ pub struct Version {
 }
 
 impl Cluster {
-    pub(super) fn new(settings: Settings, linger: Duration) -> Arc<Self> {
+    pub(super) fn new(settings: Settings, times: Times) -> Arc<Self> {
         Arc::new(Self {
             name: settings.context.clone(),
             settings: ArcSwap::from_pointee(settings),
             connection: tokio::sync::Mutex::default(),
             discovery: Discovery::default(),
-            watches: Watches::new(linger),
+            watches: Watches::new(times),
             health: Health::default(),
         })
     }

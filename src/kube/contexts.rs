@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::cluster::Cluster;
 use super::error::{Error, Result};
 use super::settings::{IN_CLUSTER, Settings};
+use super::watch::Times;
 use crate::bus::{Bus, Event, Level};
 
 /// Where to find contexts.
@@ -123,7 +124,7 @@ impl Clusters {
                         replaced.push((cluster.clone(), settings));
                         cluster
                     }
-                    None => Cluster::new(settings, self.linger()),
+                    None => Cluster::new(settings, self.times()),
                 };
                 state.clusters.insert(name, cluster);
             }
@@ -175,8 +176,9 @@ impl Clusters {
         });
     }
 
-    fn linger(&self) -> Duration {
-        self.options.linger.unwrap_or(Duration::from_secs(5))
+    fn times(&self) -> Times {
+        let usual = Times::default();
+        Times { linger: self.options.linger.unwrap_or(usual.linger), ..usual }
     }
 
     fn begin(&self, read: Result<Read>) {
@@ -185,7 +187,7 @@ impl Clusters {
             Ok(read) => {
                 state.current = read.current;
                 for settings in read.settings {
-                    state.clusters.insert(settings.context.clone(), Cluster::new(settings, self.linger()));
+                    state.clusters.insert(settings.context.clone(), Cluster::new(settings, self.times()));
                 }
             }
             Err(error) => state.problem = Some(error),

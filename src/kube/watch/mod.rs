@@ -67,15 +67,40 @@ pub struct Listing {
     pub phase: Phase,
 }
 
+/// How long a watch waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// It goes on so long after its last reader left.
+    pub(super) linger: Duration,
+    /// A server that does not know streaming lists sends no end of the initial events: it has so
+    /// long to send it,
+    pub(super) bookmark_within: Duration,
+    /// and so much longer after each row that still comes.
+    pub(super) still_coming: Duration,
+    /// Between two lists where watching is not allowed.
+    pub(super) poll_every: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            linger: Duration::from_secs(5),
+            bookmark_within: Duration::from_secs(10),
+            still_coming: Duration::from_secs(3),
+            poll_every: Duration::from_secs(5),
+        }
+    }
+}
+
 /// The open watches of one cluster.
 pub(super) struct Watches {
-    linger: Duration,
+    times: Times,
     open: Mutex<HashMap<Selection, Arc<Hub>>>,
 }
 
 impl Watches {
-    pub(super) fn new(linger: Duration) -> Self {
-        Self { linger, open: Mutex::default() }
+    pub(super) fn new(times: Times) -> Self {
+        Self { times, open: Mutex::default() }
     }
 
     /// Begins all of them anew: the settings changed.

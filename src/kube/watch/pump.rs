@@ -14,9 +14,9 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Selection;
 use super::hub::{Change, Hub};
 use super::shape::{Page, Shape, told_error};
+use super::{Selection, Times};
 use crate::base;
 use crate::kube::call::Call;
 use crate::kube::cluster::Cluster;
@@ -29,12 +29,7 @@ use crate::rows::Phase;
 const FLUSH_EVERY: Duration = Duration::from_millis(10);
 /// They are told at the latest after so many changes.
 const FLUSH_ROWS: usize = 1000;
-/// A server that does not know streaming lists sends no end of the initial events.
-const BOOKMARK_WITHIN: Duration = Duration::from_secs(10);
-/// Rows still coming at that time let it have so much more.
-const STILL_COMING: Duration = Duration::from_secs(3);
 const PAGE: &str = "500";
-const POLL_EVERY: Duration = Duration::from_secs(5);
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A server that has just started refuses for a moment what it allowed before.
 const REFUSALS: u32 = 6;
@@ -46,12 +41,14 @@ pub(super) fn start(cluster: Arc<Cluster>, selection: Selection, hub: Arc<Hub>) 
         hub.set_columns(&columns);
     }
     tokio::spawn(async move {
-        let linger = cluster.watches().linger;
+        let times = cluster.watches().times;
+        let linger = times.linger;
         let mut pump = Pump {
             cluster: cluster.clone(),
             selection: selection.clone(),
             hub: hub.clone(),
             shape,
+            times,
             streaming: true,
             been_live: false,
             failures: 0,
@@ -78,6 +75,7 @@ struct Pump {
     selection: Selection,
     hub: Arc<Hub>,
     shape: Shape,
+    times: Times,
     /// Whether a streaming list is worth trying.
     streaming: bool,
     been_live: bool,
@@ -209,7 +207,7 @@ impl Pump {
     }
 
     fn polling(&self, reason: String) -> Phase {
-        Phase::Polling { every_seconds: u32::try_from(POLL_EVERY.as_secs()).unwrap_or(5), reason }
+        Phase::Polling { every_seconds: u32::try_from(self.times.poll_every.as_secs()).unwrap_or(5), reason }
     }
 
     fn call(&self, watch: bool) -> Call {
@@ -296,7 +294,7 @@ impl Pump {
         let mut restarts = self.hub.restarts();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(POLL_EVERY) => {}
+                () = tokio::time::sleep(self.times.poll_every) => {}
                 _ = restarts.changed() => return Ok(End::Restart),
             }
             self.pages().await.map_err(|e| (e, None))?;
@@ -319,6 +317,7 @@ impl Pump {
             changes: Vec::new(),
             version,
             loading,
+            times: self.times,
             began: Instant::now(),
             last_row: Instant::now(),
             told: None,
@@ -418,6 +417,7 @@ struct Reading {
     changes: Vec<Change>,
     version: CompactString,
     loading: bool,
+    times: Times,
     began: Instant,
     last_row: Instant,
     /// When the readers were told last.
@@ -439,13 +439,16 @@ impl Reading {
             }
             self.flush(hub, been_live);
         }
-        self.loading.then(|| (self.began + BOOKMARK_WITHIN).max(self.last_row + STILL_COMING))
+        self.loading
+            .then(|| (self.began + self.times.bookmark_within).max(self.last_row + self.times.still_coming))
     }
 
     /// Whether the end of the initial events should have come.
     fn overdue(&self) -> bool {
         let now = Instant::now();
-        self.loading && now >= self.began + BOOKMARK_WITHIN && now >= self.last_row + STILL_COMING
+        self.loading
+            && now >= self.began + self.times.bookmark_within
+            && now >= self.last_row + self.times.still_coming
     }
 
     fn flush(&mut self, hub: &Hub, been_live: bool) {

@@ -10,8 +10,5 @@ pub(super) use messages::{
     PodList, WatchEvent, is_protobuf, status, unwrap,
 };
 #[cfg(test)]
-pub(super) use messages::{
-    Nothing, ObjectMeta, PodIp, PodSpec, PodStatus, RawExtension, Terminated, Time, TypeMeta, Unknown,
-    Waiting, envelope,
-};
+pub(super) use messages::{RawExtension, envelope};
 pub(super) use table::{ColumnDefinition, JsonTable, TableEvent, parse_event, parse_table};
