@@ -156,10 +156,11 @@ pub struct StatusCause {
 
 impl Status {
     /// Reads an error body; one that is no Status (a proxy's page, say) gives its first line.
-    pub fn from_body(code: u16, body: &Bytes) -> Self {
+    pub fn from_body(code: u16, body: &[u8]) -> Self {
         // Who asks for protobuf gets errors in it too.
         if wire::is_protobuf(body)
-            && let Ok(mut status) = wire::unwrap(body.clone()).and_then(|(_, raw)| wire::status(raw))
+            && let Ok(mut status) =
+                wire::unwrap(Bytes::copy_from_slice(body)).and_then(|(_, raw)| wire::status(raw))
         {
             status.code = code;
             return status;
@@ -231,10 +232,7 @@ mod tests {
     #[test]
     fn a_status_body_gives_reason_code_and_next_step() {
         let body = br#"{"kind":"Status","status":"Failure","message":"pods \"a\" not found","reason":"NotFound","details":{"name":"a","kind":"pods"},"code":404}"#;
-        let error = Error::Status {
-            server: "s".into(),
-            status: Box::new(Status::from_body(404, &Bytes::from_static(body))),
-        };
+        let error = Error::Status { server: "s".into(), status: Box::new(Status::from_body(404, body)) };
         let base: base::Error = error.into();
         assert_eq!(base.code, Code::NotFound);
         assert_eq!(base.message, "pods \"a\" not found");
@@ -243,11 +241,11 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_status_gives_its_first_line() {
-        let status = Status::from_body(502, &Bytes::from_static(b"\n <html>bad gateway</html>\nmore"));
+        let status = Status::from_body(502, b"\n <html>bad gateway</html>\nmore");
         assert_eq!(status.message, "<html>bad gateway</html>");
         assert_eq!(status.base_code(), Code::Unavailable);
         assert_eq!(
-            Status::from_body(401, &Bytes::new()).sentence(),
+            Status::from_body(401, b"").sentence(),
             "the API server refused the credential: 401 Unauthorized"
         );
     }

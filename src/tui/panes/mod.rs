@@ -1,10 +1,10 @@
 //! The panes, one file each, and the one place that knows which route opens which.
 
 pub mod logs;
-pub mod text;
 mod save;
 #[cfg(test)]
 pub mod testing;
+pub mod text;
 
 use super::object::Route;
 use super::pane::Pane;

@@ -250,7 +250,8 @@ impl Card {
 
     /// `4:31 left`, or what it came to.
     pub fn time_left(&self, now: Timestamp) -> String {
-        let Some(expires) = self.facts.expires_at.filter(|_| self.facts.state == ApprovalState::Pending) else {
+        let Some(expires) = self.facts.expires_at.filter(|_| self.facts.state == ApprovalState::Pending)
+        else {
             return if self.facts.state == ApprovalState::Pending {
                 String::new()
             } else {
@@ -276,11 +277,18 @@ impl Card {
             p.words((Ink::Warning, ""), Ink::Warning, note);
         }
         if f.state != ApprovalState::Pending {
-            p.words((Ink::Error, ""), Ink::Error, &format!("This is {}: it cannot be approved.", state_word(f.state)));
+            p.words(
+                (Ink::Error, ""),
+                Ink::Error,
+                &format!("This is {}: it cannot be approved.", state_word(f.state)),
+            );
         }
         let target = &f.preview.target;
-        let place: Vec<&str> =
-            [&target.place, &target.namespace].into_iter().filter(|t| !t.is_empty()).map(String::as_str).collect();
+        let place: Vec<&str> = [&target.place, &target.namespace]
+            .into_iter()
+            .filter(|t| !t.is_empty())
+            .map(String::as_str)
+            .collect();
         let subject = format!("{} {}", target.kind, target.name);
         let line = place.into_iter().chain([subject.trim()]).collect::<Vec<_>>().join(" / ");
         let effect = if f.effect == Effect::Destroy { Ink::Error } else { Ink::Strong };
@@ -296,7 +304,11 @@ impl Card {
         }
         p.blank();
         if let Some(amended) = &f.amended {
-            p.words((Ink::Warning, ""), Ink::Warning, &format!("changed by {}, from what was proposed:", amended.by.name));
+            p.words(
+                (Ink::Warning, ""),
+                Ink::Warning,
+                &format!("changed by {}, from what was proposed:", amended.by.name),
+            );
             diff(&mut p, &amended.diff);
             p.blank();
             p.words((Ink::Label, ""), Ink::Label, "and so, on the target:");

@@ -88,9 +88,8 @@ fn label(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, out: &mut Com
         .and_then(|t| t.palette.get(usize::from(index) % t.palette.len().max(1)))
         .copied()
         .unwrap_or_default();
-    let several = |pick: fn(&crate::rows::LineSource) -> &str| {
-        sources.iter().any(|s| pick(s) != pick(&sources[0]))
-    };
+    let several =
+        |pick: fn(&crate::rows::LineSource) -> &str| sources.iter().any(|s| pick(s) != pick(&sources[0]));
     if several(|s| &s.cluster) {
         out.push(&source.cluster, style);
         out.push(" ", style);
@@ -242,7 +241,12 @@ mod tests {
     use crate::tui::panes::testing::{frame, theme};
 
     fn source(pod: &str) -> Arc<LineSource> {
-        Arc::new(LineSource { cluster: "c".into(), namespace: "n".into(), pod: pod.into(), container: "m".into() })
+        Arc::new(LineSource {
+            cluster: "c".into(),
+            namespace: "n".into(),
+            pod: pod.into(),
+            container: "m".into(),
+        })
     }
 
     fn view(lines: &[(&str, &str)]) -> LogView {

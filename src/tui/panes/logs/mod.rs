@@ -203,7 +203,8 @@ impl LogsPane {
                         if filter.as_ref().is_some_and(|f| !f.matches(line.text.as_bytes())) {
                             continue;
                         }
-                        if let Some(time) = line.time.and_then(|t| Timestamp::from_nanosecond(t.into()).ok()) {
+                        if let Some(time) = line.time.and_then(|t| Timestamp::from_nanosecond(t.into()).ok())
+                        {
                             write!(out, "{time} ")?;
                         }
                         if let Some(source) = line.source.and_then(|s| sources.get(usize::from(s))) {
@@ -317,7 +318,9 @@ impl LogsPane {
             }
             Stream::Opening => "waiting for the first lines…".to_owned(),
             Stream::Open => "no lines yet: the stream is open".to_owned(),
-            Stream::Ended => "the log is empty: p shows the previous container's, 1 reads from the start".to_owned(),
+            Stream::Ended => {
+                "the log is empty: p shows the previous container's, 1 reads from the start".to_owned()
+            }
         }
     }
 }
@@ -339,7 +342,8 @@ impl Pane for LogsPane {
             Span::styled(")", theme.title),
         ];
         let (shown, all) = (self.view.shown(), self.view.store.len());
-        let count = if shown == all { thousands(all) } else { format!("{}/{}", thousands(shown), thousands(all)) };
+        let count =
+            if shown == all { thousands(all) } else { format!("{}/{}", thousands(shown), thousands(all)) };
         spans.push(Span::styled(format!("[{count}]"), theme.title_counter));
         if let Some(filter) = self.view.filter() {
             spans.push(Span::styled(format!(" /{}", SafeText::new(&filter.typed)), theme.title_filter));
@@ -430,7 +434,9 @@ impl Pane for LogsPane {
                 }
             }
             Message::Job { ticket, value } => {
-                let Some((_, generation, _)) = self.job.as_ref().filter(|(t, _, _)| *t == ticket) else { return };
+                let Some((_, generation, _)) = self.job.as_ref().filter(|(t, _, _)| *t == ticket) else {
+                    return;
+                };
                 let generation = *generation;
                 self.job = None;
                 if let Ok(found) = value.downcast::<Option<Vec<u64>>>()
@@ -472,7 +478,13 @@ impl Pane for LogsPane {
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if self.view.shown() == 0 {
             let text = SafeText::new(&self.nothing());
-            buf.set_stringn(body.x + 1, body.y, &*text, usize::from(body.width.saturating_sub(1)), look.theme.dim);
+            buf.set_stringn(
+                body.x + 1,
+                body.y,
+                &*text,
+                usize::from(body.width.saturating_sub(1)),
+                look.theme.dim,
+            );
             return;
         }
         draw::draw(&self.view, look.theme, body, buf, look.focused);

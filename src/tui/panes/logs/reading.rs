@@ -29,8 +29,8 @@ impl Level {
             "trace" | "trc" | "debug" | "dbg" | "debu" | "verbose" => Level::Debug,
             "info" | "inf" | "information" | "notice" => Level::Info,
             "warn" | "warning" | "wrn" => Level::Warning,
-            "error" | "err" | "eror" | "fatal" | "ftl" | "panic" | "critical" | "crit" | "alert" | "emerg"
-            | "severe" => Level::Error,
+            "error" | "err" | "eror" | "fatal" | "ftl" | "panic" | "critical" | "crit" | "alert"
+            | "emerg" | "severe" => Level::Error,
             _ => return None,
         })
     }
@@ -122,7 +122,9 @@ pub fn level(text: &str) -> Option<Level> {
         .filter(|w| !w.is_empty())
         .take(8)
         // In a sentence the small words mean other things ("no error so far"); levels are written large.
-        .filter(|w| w.bytes().all(|b| b.is_ascii_uppercase()) || head.trim_start_matches(['[', '<']).starts_with(w))
+        .filter(|w| {
+            w.bytes().all(|b| b.is_ascii_uppercase()) || head.trim_start_matches(['[', '<']).starts_with(w)
+        })
         .find_map(Level::parse)
 }
 
@@ -148,7 +150,8 @@ mod tests {
 
     #[test]
     fn json_becomes_a_sentence_with_fields() {
-        let r = record(r#"{"ts":1.5,"level":"error","msg":"dial failed","err":"refused","n":{"a":1}}"#).unwrap();
+        let r =
+            record(r#"{"ts":1.5,"level":"error","msg":"dial failed","err":"refused","n":{"a":1}}"#).unwrap();
         assert_eq!(r.level, Some(Level::Error));
         assert_eq!(r.message, "dial failed");
         assert_eq!(r.time.as_deref(), Some("1.5"));

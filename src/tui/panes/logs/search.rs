@@ -53,9 +53,12 @@ impl Filter {
     /// What to highlight in a line that is shown.
     pub fn ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
         match &self.test {
-            Test::Regex(regex) if !self.inverse => {
-                regex.find_iter(text.as_bytes()).map(|m| m.range()).filter(|r| !r.is_empty()).take(64).collect()
-            }
+            Test::Regex(regex) if !self.inverse => regex
+                .find_iter(text.as_bytes())
+                .map(|m| m.range())
+                .filter(|r| !r.is_empty())
+                .take(64)
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -107,12 +110,8 @@ impl Filter {
 
 /// A regex for one line, usable on many: `^` and `$` hold at line ends.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .multi_line(true)
-        .size_limit(4 << 20)
-        .build()
-        .map_err(|e| match e {
+    RegexBuilder::new(pattern).case_insensitive(true).multi_line(true).size_limit(4 << 20).build().map_err(
+        |e| match e {
             regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),
             other => {
                 // The last line of the parser's message names the mistake; those before it draw it.
@@ -120,7 +119,8 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
                 let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 format!("not a regular expression: {last}")
             }
-        })
+        },
+    )
 }
 
 /// Calls `each` with the index of every line that matches, in order.
@@ -263,7 +263,13 @@ mod tests {
     #[test]
     fn a_million_lines() {
         let s = store((0..1_000_000).map(|i| {
-            format!("2026-11-21T12:00:00Z {} request {i} path=/v1/items/{} took {} ms user=u{}", if i % 1000 == 0 { "ERROR" } else { "INFO" }, i * 7, i % 313, i % 97)
+            format!(
+                "2026-11-21T12:00:00Z {} request {i} path=/v1/items/{} took {} ms user=u{}",
+                if i % 1000 == 0 { "ERROR" } else { "INFO" },
+                i * 7,
+                i % 313,
+                i % 97
+            )
         }));
         for pattern in ["error", "took 312 ms", "u9[0-3]$", "!info", "-f err req"] {
             let filter = Filter::parse(pattern).unwrap().unwrap();

@@ -100,7 +100,9 @@ impl LogView {
         let (first, next) = (self.store.first(), self.store.next());
         if let Some(found) = &mut self.found {
             let matching = (from.max(first)..next).filter(|n| {
-                self.store.get(*n).is_some_and(|l| shown_always(&l) || found.filter.matches(l.text.as_bytes()))
+                self.store
+                    .get(*n)
+                    .is_some_and(|l| shown_always(&l) || found.filter.matches(l.text.as_bytes()))
             });
             match &mut found.numbers {
                 Some(numbers) => numbers.extend(matching),
@@ -283,10 +285,7 @@ mod tests {
             pod: "p".into(),
             container: "m".into(),
         });
-        texts
-            .iter()
-            .map(|t| Line::Text { source: source.clone(), time: None, text: (*t).into() })
-            .collect()
+        texts.iter().map(|t| Line::Text { source: source.clone(), time: None, text: (*t).into() }).collect()
     }
 
     fn search(view: &mut LogView, typed: &str) -> Job {

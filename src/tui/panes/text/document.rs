@@ -37,8 +37,7 @@ impl Document {
             .chain(memchr::memchr_iter(b'\n', self.text.as_bytes()).map(|i| i + 1))
             .filter(|s| *s < self.text.len() || *s == 0)
             .collect();
-        self.folded =
-            (0..self.len()).filter(|i| folded.iter().any(|f| f == self.line(*i))).collect();
+        self.folded = (0..self.len()).filter(|i| folded.iter().any(|f| f == self.line(*i))).collect();
         self.show();
         let last = self.len().saturating_sub(1);
         self.cursor = self.cursor.min(last);
@@ -83,7 +82,8 @@ impl Document {
         let mut at = self.cursor;
         if self.block(at).is_empty() {
             let depth = indent(self.line(at));
-            let parent = (0..at).rev().find(|i| !self.line(*i).trim().is_empty() && indent(self.line(*i)) < depth);
+            let parent =
+                (0..at).rev().find(|i| !self.line(*i).trim().is_empty() && indent(self.line(*i)) < depth);
             let Some(parent) = parent else { return };
             at = parent;
         }
@@ -106,7 +106,10 @@ impl Document {
             let l = self.line(*i);
             l.trim().is_empty()
                 || indent(l) > depth
-                || (is_key && indent(l) == depth && l.trim_start().starts_with("- ") && !head.trim_start().starts_with("- "))
+                || (is_key
+                    && indent(l) == depth
+                    && l.trim_start().starts_with("- ")
+                    && !head.trim_start().starts_with("- "))
         };
         let end = (line + 1..self.len()).find(|i| !deeper(i)).unwrap_or(self.len());
         line + 1..end
@@ -124,8 +127,11 @@ impl Document {
 
     /// Looks for a pattern; an empty one ends the search. Goes to the first match from the cursor on.
     pub fn search(&mut self, typed: &str) -> Result<(), String> {
-        self.pattern =
-            if typed.trim().is_empty() { None } else { Some(crate::tui::panes::logs::compile(typed.trim())?) };
+        self.pattern = if typed.trim().is_empty() {
+            None
+        } else {
+            Some(crate::tui::panes::logs::compile(typed.trim())?)
+        };
         self.look();
         if let Some(line) = self.found.iter().find(|l| **l >= self.cursor).or(self.found.first()) {
             self.reveal(*line);

@@ -29,7 +29,10 @@ const COPY_BYTES: usize = 72 << 10;
 enum Source {
     Object(TextKind, ObjectRef),
     /// A text that was handed over: a result, a row's details.
-    Fixed { name: CompactString, title: String },
+    Fixed {
+        name: CompactString,
+        title: String,
+    },
 }
 
 pub struct TextPane {
@@ -392,7 +395,9 @@ impl Pane for TextPane {
         let (line, mut skip) = self.document.top;
         let mut y = area.y;
         let width = usize::from(area.width);
-        for &index in &self.document.shown()[self.document.shown_index(line).min(self.document.shown().len())..] {
+        for &index in
+            &self.document.shown()[self.document.shown_index(line).min(self.document.shown().len())..]
+        {
             if y >= area.bottom() {
                 break;
             }
