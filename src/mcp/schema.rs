@@ -16,17 +16,29 @@ pub const SHARED: &[&str] = &[
     "name",
 ];
 
+/// Arguments that the policy refuses to agents: they are not offered either.
+const PEOPLE_ONLY: &[&str] = &["reveal"];
+
 /// An input schema as tools list it: without the generator's noise, references resolved, the
 /// descriptions of shared arguments left out.
 pub fn input(schema: &Value) -> Map<String, Value> {
     let definitions = schema.get("$defs").cloned().unwrap_or_default();
     let mut out = object(schema, &definitions, 0);
     if let Some(Value::Object(properties)) = out.get_mut("properties") {
+        properties.retain(|name, _| !PEOPLE_ONLY.contains(&name.as_str()));
         for (name, property) in properties {
-            if SHARED.contains(&name.as_str())
-                && let Value::Object(property) = property
-            {
-                property.remove("description");
+            if let Value::Object(property) = property {
+                if SHARED.contains(&name.as_str()) {
+                    property.remove("description");
+                }
+                // A structure's own fields explain themselves by their names.
+                for inner in
+                    property.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+                {
+                    if let Value::Object(inner) = inner.1 {
+                        inner.remove("description");
+                    }
+                }
             }
         }
     }
@@ -220,7 +232,7 @@ mod tests {
                     "word": { "enum": ["One", "Two"], "description": "Which word." },
                     "inner": {
                         "type": "object",
-                        "properties": { "depth": { "type": "integer", "description": "How deep." } },
+                        "properties": { "depth": { "type": "integer" } },
                         "required": ["depth"],
                     },
                     "list": { "type": "array", "items": {

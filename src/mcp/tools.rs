@@ -87,7 +87,8 @@ pub fn takes_reason(info: &OperationInfo) -> bool {
 fn tool(info: &OperationInfo) -> Tool {
     let mut input = schema::input(&info.input);
     if takes_reason(info) {
-        add_reason(&mut input);
+        // The instructions say what it is for.
+        add_reason(&mut input, json!({ "type": "string" }));
     }
     Tool::new(info.name.clone(), info.summary.clone(), input)
         .with_raw_output_schema(Arc::new(schema::output(&info.output)))
@@ -100,16 +101,19 @@ fn annotations(info: &OperationInfo) -> ToolAnnotations {
     let own = info.path.starts_with("/v1/session")
         || info.path.starts_with("/v1/operations")
         || info.path.starts_with("/v1/approvals");
-    let hints = ToolAnnotations::new().open_world(!own);
-    match info.effect {
-        Effect::Observe => hints.read_only(true),
-        Effect::Change => hints.read_only(false).destructive(false).idempotent(info.idempotent),
-        Effect::Destroy => hints.read_only(false).destructive(true).idempotent(info.idempotent),
-    }
+    // What the protocol assumes anyway is left out: it would cost tokens in every conversation.
+    let mut hints = ToolAnnotations::new().read_only(info.effect == Effect::Observe);
+    hints.open_world_hint = own.then_some(false);
+    hints.idempotent_hint = (info.effect != Effect::Observe && info.idempotent).then_some(true);
+    hints.destructive_hint = match info.effect {
+        Effect::Observe => None,
+        Effect::Change => Some(false),
+        Effect::Destroy => Some(true),
+    };
+    hints
 }
 
-fn add_reason(input: &mut Map<String, Value>) {
-    let reason = json!({ "type": "string", "description": "Why: shown to the person who decides." });
+fn add_reason(input: &mut Map<String, Value>, reason: Value) {
     if let Value::Object(properties) = input.entry("properties").or_insert_with(|| json!({})) {
         properties.insert("reason".to_owned(), reason);
     }
@@ -139,15 +143,13 @@ fn call_tool() -> Tool {
         "properties": {
             "operation": { "type": "string" },
             "arguments": { "type": "object" },
-            "reason": { "type": "string", "description": "Why: shown to the person who decides a change." },
+            "reason": { "type": "string" },
         },
         "required": ["operation"],
     }));
     // It can call anything, so the hints say the most that it can do.
     Tool::new(CALL, "Call any operation found with operation_list, under its own effect and policy.", input)
-        .with_annotations(
-            ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true),
-        )
+        .with_annotations(ToolAnnotations::new().read_only(false).destructive(true))
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -161,7 +163,8 @@ fn object(value: Value) -> Map<String, Value> {
 pub fn describe(info: &OperationInfo) -> Value {
     let mut input = schema::full(&info.input);
     if takes_reason(info) {
-        add_reason(&mut input);
+        let description = "Why: shown to the person who decides.";
+        add_reason(&mut input, json!({ "type": "string", "description": description }));
     }
     json!({
         "name": info.name,
