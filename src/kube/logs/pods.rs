@@ -254,7 +254,7 @@ async fn watch(
             if event.kind == "ERROR" {
                 let status = serde_json::to_vec(&event.object).unwrap_or_default();
                 let code = event.object.get("code").and_then(serde_json::Value::as_u64).unwrap_or(500);
-                let status = crate::kube::Status::from_body(code as u16, &status.into());
+                let status = crate::kube::Status::from_body(code as u16, &status);
                 return Err(Error::Status { server: scope.cluster.server(), status: Box::new(status) });
             }
             let Ok(pod) = serde_json::from_value::<Pod>(event.object) else { continue };
