@@ -127,6 +127,9 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("amend"),
     plain("grant"),
     plain("parameters"),
+    plain("force"),
+    plain("cascade"),
+    plain("grace"),
     plain("verify"),
     plain("export"),
 ];

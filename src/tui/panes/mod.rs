@@ -1,5 +1,7 @@
 //! The panes, one file each, and the one place that knows which route opens which.
 
+pub mod approvals;
+pub mod change;
 pub mod logs;
 mod save;
 #[cfg(test)]

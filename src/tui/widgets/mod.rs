@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod composed;
+pub mod dialog;
 pub mod grid;
 pub mod input;
 pub mod prose;

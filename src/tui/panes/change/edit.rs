@@ -1,0 +1,102 @@
+//! Opens an object's manifest in the editor; what comes back is shown as a difference and confirmed.
+
+use compact_str::CompactString;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use serde_json::{Value, json};
+
+use super::{ConfirmPane, Step};
+use crate::base::SafeText;
+use crate::gate::{Effect, Reply, Request};
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Flash, Message, Ticket};
+use crate::tui::object::ObjectRef;
+use crate::tui::pane::{Handled, Look, Pane};
+use crate::tui::widgets::dialog;
+
+pub struct EditPane {
+    object: ObjectRef,
+    get: Option<Ticket>,
+    edit: Option<Ticket>,
+}
+
+impl EditPane {
+    pub fn new(object: ObjectRef) -> Self {
+        Self { object, get: None, edit: None }
+    }
+}
+
+/// The step that puts an edited manifest in the object's place.
+pub(super) fn step(object: &ObjectRef, manifest: &str) -> Step {
+    let mut arguments = object.arguments();
+    arguments["manifest"] = json!(manifest);
+    Step {
+        request: Request::new("resource_edit", arguments),
+        label: format!("edit {} {}", object.plural(), object.name),
+    }
+}
+
+impl Pane for EditPane {
+    fn name(&self) -> CompactString {
+        "edit".into()
+    }
+
+    fn modes(&self) -> Vec<CompactString> {
+        vec!["edit".into()]
+    }
+
+    fn title(&self, look: &Look<'_>) -> Line<'static> {
+        Line::styled(format!(" edit {} ", SafeText::new(&self.object.name)), look.theme.title)
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.get = Some(cx.call(Request::new("resource_get", self.object.arguments())));
+    }
+
+    fn act(&mut self, _action: &Action, _cx: &mut Cx<'_>) -> Handled {
+        Handled::No
+    }
+
+    fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
+        match message {
+            Message::Reply { ticket, result } if self.get == Some(ticket) => match result {
+                Ok(Reply::Done { output, .. }) => {
+                    let text = output.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+                    self.edit = Some(cx.editor(text, ".yaml"));
+                }
+                Ok(Reply::Held(held)) => {
+                    cx.flash(Flash::warning(held.reason));
+                    cx.close();
+                }
+                Err(error) => {
+                    cx.error(&error);
+                    cx.close();
+                }
+            },
+            Message::Edited { ticket, result } if self.edit == Some(ticket) => {
+                cx.close();
+                match result {
+                    Ok(Some(text)) => {
+                        let confirm = ConfirmPane::new(Effect::Change, vec![step(&self.object, &text)])
+                            .editing(self.object.clone(), text);
+                        cx.layer(Box::new(confirm));
+                    }
+                    Ok(None) => cx.flash(Flash::info("nothing was changed")),
+                    Err(error) => cx.error(&error),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &[("Esc", "close")]);
+        let inside = dialog::inside(area);
+        buf.set_stringn(inside.x, inside.y, "reading the object…", usize::from(inside.width), look.theme.dim);
+    }
+
+    fn place(&self, screen: Rect) -> Rect {
+        dialog::centred(screen, 50, dialog::FRAME_ROWS + 1)
+    }
+}

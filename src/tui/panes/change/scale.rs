@@ -1,0 +1,107 @@
+//! Asks for the number of pods wanted.
+
+use compact_str::CompactString;
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::Line;
+use serde_json::json;
+
+use super::{ConfirmPane, workload};
+use crate::base::SafeText;
+use crate::gate::Effect;
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Message};
+use crate::tui::object::ObjectRef;
+use crate::tui::pane::{Handled, Look, Pane};
+use crate::tui::widgets::dialog;
+use crate::tui::widgets::input::Input;
+
+pub struct ScalePane {
+    objects: Vec<ObjectRef>,
+    input: Input,
+    wrong: Option<String>,
+}
+
+impl ScalePane {
+    pub fn new(objects: Vec<ObjectRef>) -> Self {
+        Self { objects, input: Input::default(), wrong: None }
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>) {
+        let Ok(replicas) = self.input.text().trim().parse::<u32>() else {
+            self.wrong = Some("a whole number from 0 on".to_owned());
+            return;
+        };
+        let steps = self.objects.iter().filter_map(|o| workload("scale", o).ok()).map(|mut step| {
+            step.request.arguments["replicas"] = json!(replicas);
+            step.label = format!("{} to {replicas}", step.label);
+            step
+        });
+        let confirm = ConfirmPane::new(Effect::Change, steps.collect());
+        cx.close();
+        cx.layer(Box::new(confirm));
+    }
+
+    fn field(area: Rect) -> Rect {
+        let inside = dialog::inside(area);
+        Rect { x: inside.x + 10.min(inside.width), width: inside.width.saturating_sub(10), height: 1, ..inside }
+    }
+}
+
+impl Pane for ScalePane {
+    fn name(&self) -> CompactString {
+        "scale".into()
+    }
+
+    fn modes(&self) -> Vec<CompactString> {
+        vec!["scale".into()]
+    }
+
+    fn title(&self, look: &Look<'_>) -> Line<'static> {
+        let what = match self.objects.as_slice() {
+            [one] => format!("{} {}", one.plural(), one.name),
+            several => format!("{} objects", several.len()),
+        };
+        Line::styled(format!(" scale {} ", SafeText::new(&what)), look.theme.title)
+    }
+
+    fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        if action.name != "accept" {
+            return Handled::No;
+        }
+        self.accept(cx);
+        Handled::Yes
+    }
+
+    fn text(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> Handled {
+        self.wrong = None;
+        // Letters are nobody's shortcut while a number is typed.
+        match key.code {
+            KeyCode::Char(c) if !c.is_ascii_digit() => Handled::Yes,
+            _ if self.input.key(key) => Handled::Yes,
+            _ => Handled::No,
+        }
+    }
+
+    fn receive(&mut self, _message: Message, _cx: &mut Cx<'_>) {}
+
+    fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let keys = [("Enter", "show what it does"), ("Esc", "close")];
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &keys);
+        let inside = dialog::inside(area);
+        buf.set_stringn(inside.x, inside.y, "replicas", usize::from(inside.width), look.theme.dialog_label);
+        self.input.draw(Self::field(area), buf, look.theme.dialog_field);
+        if let Some(wrong) = &self.wrong {
+            buf.set_stringn(inside.x, inside.y + 1, wrong, usize::from(inside.width), look.theme.error);
+        }
+    }
+
+    fn cursor(&self, area: Rect) -> Option<Position> {
+        Some(self.input.cursor(Self::field(area)))
+    }
+
+    fn place(&self, screen: Rect) -> Rect {
+        dialog::centred(screen, 50, dialog::FRAME_ROWS + 2)
+    }
+}
