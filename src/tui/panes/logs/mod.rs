@@ -36,6 +36,8 @@ use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
 const COPY_BYTES: usize = 72 << 10;
 /// How many lines to start from, as k9s's default.
 const TAIL: u32 = 1000;
+/// Long before any log that a node still keeps.
+const EVER: &str = "3650d";
 
 /// From where the log is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,20 +121,25 @@ impl LogsPane {
 
     /// The arguments of `log_read` for one object.
     fn arguments(&self, index: usize) -> Value {
-        let mut all = self.target.objects.get(index).map(|o| o.arguments()).unwrap_or_default();
-        match &self.target.container {
-            Some(container) if !self.all_containers => all["container"] = json!(container),
-            _ => all["all_containers"] = json!(self.all_containers),
+        let Some(object) = self.target.objects.get(index) else { return Value::Null };
+        let kind = object.plural();
+        let name = if matches!(kind, "pods" | "pod") { object.name.to_string() } else { format!("{kind}/{}", object.name) };
+        let mut all = json!({ "name": name });
+        for (field, value) in [("cluster", &object.cluster), ("namespace", &object.namespace)] {
+            if !value.is_empty() {
+                all[field] = json!(value);
+            }
+        }
+        if let Some(container) = self.target.container.as_ref().filter(|_| !self.all_containers) {
+            all["container"] = json!(container);
         }
         match self.range {
             Range::Tail => all["tail"] = json!(TAIL),
-            Range::Head => all["head"] = json!(true),
+            Range::Head => all["since"] = json!(EVER),
             Range::Since(seconds) => all["since"] = json!(format!("{seconds}s")),
         }
         if self.target.previous {
             all["previous"] = json!(true);
-        } else {
-            all["follow"] = json!(true);
         }
         all
     }
@@ -264,6 +271,12 @@ impl LogsPane {
             "json" => self.view.options.readable = !self.view.options.readable,
             "all_containers" => {
                 self.all_containers = !self.all_containers;
+                if !self.all_containers && self.target.container.is_none() {
+                    // One container must be chosen: that of the line under the cursor.
+                    let source = self.view.line(self.view.cursor).and_then(|l| l.source);
+                    let source = source.and_then(|i| self.view.store.sources().get(usize::from(i)));
+                    self.target.container = source.map(|s| s.container.clone());
+                }
                 self.open(cx);
             }
             "logs_previous" => {

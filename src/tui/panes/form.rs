@@ -1,0 +1,228 @@
+//! The dialog that makes a call from a form: any operation, from its schema alone.
+
+use compact_str::CompactString;
+use crossterm::event::KeyEvent;
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use serde_json::Value;
+
+use super::change::{ConfirmPane, Step};
+use super::text::TextPane;
+use crate::base::{Error, Result, SafeText};
+use crate::gate::{Effect, OperationInfo, Reply, Request};
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Flash, Message, Ticket};
+use crate::tui::pane::{Handled, Look, Pane};
+use crate::tui::shared::Shared;
+use crate::tui::widgets::dialog;
+use crate::tui::widgets::form::{Entry, Form};
+
+/// Rows below the fields: the field's help, what is wrong, and what it can be completed with.
+const FOOT: u16 = 3;
+
+pub struct FormPane {
+    info: OperationInfo,
+    form: Form,
+    call: Option<Ticket>,
+    error: Option<Error>,
+    top: usize,
+}
+
+impl FormPane {
+    pub fn new(operation: &str, known: &Value, shared: &Shared) -> Result<Self> {
+        let info = shared.operation(operation).cloned().ok_or_else(|| {
+            Error::not_found(format!("there is no operation {operation:?}")).next("Ctrl-p lists every operation.")
+        })?;
+        let form = Form::new(&info.input, known);
+        Ok(Self { info, form, call: None, error: None, top: 0 })
+    }
+
+    fn submit(&mut self, cx: &mut Cx<'_>) {
+        if self.call.is_some() {
+            return;
+        }
+        let Some(arguments) = self.form.arguments() else { return };
+        let request = Request::new(self.info.name.clone(), arguments);
+        if self.info.effect != Effect::Observe && (self.info.preview || self.info.effect == Effect::Destroy) {
+            let label = self.info.name.replace('_', " ");
+            let confirm = ConfirmPane::new(self.info.effect, vec![Step { request, label }]);
+            cx.close();
+            cx.layer(Box::new(confirm));
+            return;
+        }
+        self.error = None;
+        self.call = Some(cx.call(request));
+    }
+
+    fn answered(&mut self, result: Result<Reply>, cx: &mut Cx<'_>) {
+        match result {
+            Ok(Reply::Done { output, .. }) => {
+                cx.close();
+                if self.info.effect == Effect::Observe {
+                    cx.push(Box::new(TextPane::value("result", self.info.name.clone(), &output)));
+                } else {
+                    cx.flash(Flash::info(format!("{}: done", self.info.name)));
+                }
+            }
+            Ok(Reply::Held(held)) => {
+                cx.close();
+                cx.flash(Flash::warning(held.reason));
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    /// Words that the focused field can be completed with, of what the screen knows by itself.
+    fn suggest(&mut self, shared: &Shared) {
+        let what = self.form.focused().and_then(|e| e.field.complete.clone());
+        let words: Vec<String> = match what.as_deref() {
+            Some("cluster") => shared.known_clusters.iter().map(|c| c.name.to_string()).collect(),
+            Some("namespace") => shared.favourites.iter().map(ToString::to_string).collect(),
+            Some("kind") => shared.kinds.iter().map(|k| k.id.to_string()).collect(),
+            _ => Vec::new(),
+        };
+        self.form.suggest(words);
+    }
+
+    fn label_width(&self) -> u16 {
+        let longest = self.form.entries.iter().map(|e| e.field.name.len()).max().unwrap_or(0);
+        u16::try_from(longest).unwrap_or(u16::MAX).min(24) + 3
+    }
+
+    /// Where the field of an entry is, if it is on the screen.
+    fn field(&self, area: Rect, index: usize) -> Option<Rect> {
+        let inside = dialog::inside(area);
+        let rows = inside.height.saturating_sub(FOOT);
+        let line = u16::try_from(index.checked_sub(self.top)?).ok().filter(|l| *l < rows)?;
+        let label = self.label_width().min(inside.width);
+        Some(Rect { x: inside.x + label, y: inside.y + line, width: inside.width - label, height: 1 })
+    }
+
+    fn draw_entry(&self, entry: &Entry, field: Rect, index: usize, look: &Look<'_>, buf: &mut Buffer) {
+        let theme = look.theme;
+        let label = self.label_width();
+        let mark = if entry.field.required { "*" } else { " " };
+        let style = if entry.wrong.is_some() { theme.error } else { theme.dialog_label };
+        let name = SafeText::new(&entry.field.name);
+        buf.set_stringn(field.x - label, field.y, format!("{mark}{name}"), usize::from(label - 1), style);
+        let style = if index == self.form.focus { theme.dialog_field } else { theme.dialog };
+        entry.input.draw(field, buf, style);
+        if entry.input.text().is_empty() && index != self.form.focus {
+            buf.set_stringn(field.x, field.y, "–", usize::from(field.width), theme.dim);
+        }
+    }
+}
+
+impl Pane for FormPane {
+    fn name(&self) -> CompactString {
+        "form".into()
+    }
+
+    fn modes(&self) -> Vec<CompactString> {
+        vec!["form".into()]
+    }
+
+    fn title(&self, look: &Look<'_>) -> Line<'static> {
+        let badge = match self.info.effect {
+            Effect::Observe => look.theme.info,
+            Effect::Change => look.theme.warning,
+            Effect::Destroy => look.theme.error,
+        };
+        Line::from(vec![
+            Span::styled(format!(" {} ", self.info.name), look.theme.title),
+            Span::styled(format!("{} ", self.info.effect.as_str()), badge),
+        ])
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        // Nothing to ask: the call can be made at once.
+        if self.form.entries.is_empty() {
+            self.submit(cx);
+        } else {
+            self.suggest(cx.shared);
+        }
+    }
+
+    fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        match action.name {
+            "accept" => self.submit(cx),
+            "tab" if self.form.complete(true) => {}
+            "tab_back" if self.form.complete(false) => {}
+            "down" | "tab" => {
+                self.form.step(true);
+                self.suggest(cx.shared);
+            }
+            "up" | "tab_back" => {
+                self.form.step(false);
+                self.suggest(cx.shared);
+            }
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
+    fn text(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> Handled {
+        if !self.form.key(key) {
+            return Handled::No;
+        }
+        self.suggest(cx.shared);
+        Handled::Yes
+    }
+
+    fn paste(&mut self, text: &str, cx: &mut Cx<'_>) -> Handled {
+        self.form.paste(text);
+        self.suggest(cx.shared);
+        Handled::Yes
+    }
+
+    fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
+        if let Message::Reply { ticket, result } = message
+            && self.call == Some(ticket)
+        {
+            self.call = None;
+            self.answered(result, cx);
+        }
+    }
+
+    fn layout(&mut self, area: Rect, _now: Timestamp) {
+        let rows = usize::from(dialog::inside(area).height.saturating_sub(FOOT)).max(1);
+        self.top = self.top.min(self.form.focus).max((self.form.focus + 1).saturating_sub(rows));
+    }
+
+    fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let theme = look.theme;
+        let enter = if self.info.effect == Effect::Observe { "do it" } else { "go on" };
+        let keys = [("Enter", enter), ("Tab", "complete, next"), ("↑ ↓", "fields"), ("Esc", "close")];
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &keys);
+        for (index, entry) in self.form.entries.iter().enumerate() {
+            if let Some(field) = self.field(area, index) {
+                self.draw_entry(entry, field, index, look, buf);
+            }
+        }
+        let inside = dialog::inside(area);
+        let foot = Rect { y: inside.bottom().saturating_sub(FOOT), height: FOOT, ..inside };
+        let width = usize::from(foot.width);
+        let entry = self.form.focused();
+        let hint = entry.map(|e| format!("{} ({})", e.field.hint, e.field.kind.label())).unwrap_or_default();
+        buf.set_stringn(foot.x, foot.y, &*SafeText::new(hint.trim_start()), width, theme.dim);
+        let (text, style) = match (&self.error, entry.and_then(|e| e.wrong.as_deref())) {
+            (Some(error), _) => (format!("{}. {}", error.message, error.next_step()), theme.error),
+            (None, Some(wrong)) => (wrong.to_owned(), theme.error),
+            (None, None) if self.call.is_some() => ("calling…".to_owned(), theme.dim),
+            _ => (self.form.suggestions.join("  "), theme.prompt_ghost),
+        };
+        buf.set_stringn(foot.x, foot.y + 1, &*SafeText::new(&text), width, style);
+    }
+
+    fn cursor(&self, area: Rect) -> Option<Position> {
+        let field = self.field(area, self.form.focus)?;
+        Some(self.form.focused()?.input.cursor(field))
+    }
+
+    fn place(&self, screen: Rect) -> Rect {
+        let rows = u16::try_from(self.form.entries.len().max(1)).unwrap_or(u16::MAX);
+        dialog::centred(screen, screen.width.min(84), rows.saturating_add(FOOT + dialog::FRAME_ROWS))
+    }
+}
