@@ -6,6 +6,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use jiff::Timestamp;
 
+use super::keymap::Keymap;
 use super::object::Namespaces;
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, SafeText};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub store_blocked: Option<String>,
     /// Where an agent points, the newest last.
     pub pointers: Vec<Pointer>,
+    /// The keys, for the help. The application puts its own here.
+    pub keymap: Arc<Keymap>,
 }
 
 /// One cluster in one line.
@@ -152,6 +155,7 @@ impl Shared {
             timeline: VecDeque::new(),
             store_blocked: None,
             pointers: Vec::new(),
+            keymap: Arc::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::tui::widgets::grid::{Filtered, Grid, Paint};
 pub struct AuditPane {
     grid: Grid,
     watch: Option<Ticket>,
-    details: Option<(Ticket, String)>,
+    details: Option<(Ticket, u64)>,
     verify: Option<Ticket>,
     error: Option<Error>,
     /// Calls of which nobody knows whether they took effect.
@@ -52,15 +52,15 @@ impl AuditPane {
     /// All rows of the call that the selected row belongs to.
     fn enter(&mut self, cx: &mut Cx<'_>) {
         let Some(row) = self.grid.selected() else { return };
-        let seq = row.key.name.to_string();
-        let before = seq.parse::<u64>().map(|s| (s + 1).to_string()).unwrap_or_default();
-        let arguments = json!({ "details": true, "limit": 1, "cursor": before });
+        // The row's name is its number, padded.
+        let Ok(seq) = row.key.name.parse::<u64>() else { return };
+        let arguments = json!({ "details": true, "limit": 1, "cursor": (seq + 1).to_string() });
         self.details = Some((cx.call(Request::new("audit_list", arguments)), seq));
     }
 
-    fn show(&self, seq: &str, output: &Value, cx: &mut Cx<'_>) {
+    fn show(&self, seq: u64, output: &Value, cx: &mut Cx<'_>) {
         let rows = output["rows"].as_array();
-        let row = rows.into_iter().flatten().find(|r| r["seq"].to_string() == seq);
+        let row = rows.into_iter().flatten().find(|r| r["seq"] == seq);
         match row {
             Some(row) => cx.push(Box::new(TextPane::value("audit row", format!("#{seq}"), row))),
             None => cx.flash(Flash::warning(format!("row {seq} was not found"))),
@@ -96,8 +96,8 @@ impl Pane for AuditPane {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
-        // The newest on top: the number counts up.
-        self.grid.sort_by("AGE", Some(false), cx);
+        // The newest on top: the name is the row's number.
+        self.grid.sort_by("NAME", Some(true), cx);
         self.open(cx);
     }
 
@@ -150,7 +150,7 @@ impl Pane for AuditPane {
             Message::Reply { ticket, result } => {
                 let Some((_, seq)) = self.details.take_if(|(t, _)| *t == ticket) else { return };
                 match result {
-                    Ok(Reply::Done { output, .. }) => self.show(&seq, &output, cx),
+                    Ok(Reply::Done { output, .. }) => self.show(seq, &output, cx),
                     Ok(Reply::Held(held)) => cx.flash(Flash::warning(held.reason)),
                     Err(error) => cx.error(&error),
                 }

@@ -1,8 +1,13 @@
 //! The panes, one file each, and the one place that knows which route opens which.
 
 pub mod approvals;
+pub mod ask;
+pub mod audit;
 pub mod change;
+pub mod form;
+pub mod help;
 pub mod logs;
+pub mod palette;
 mod save;
 #[cfg(test)]
 pub mod testing;
@@ -22,6 +27,24 @@ pub enum Opened {
 }
 
 /// Makes the pane for a route.
-pub fn open(route: Route, _shared: &Shared) -> Result<Opened> {
-    Err(Error::unsupported(format!("there is no pane for {route:?}")))
+pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
+    let pane: Box<dyn Pane> = match route {
+        Route::Logs(target) => Box::new(logs::LogsPane::new(target)),
+        Route::Text(kind, object) => Box::new(text::TextPane::object(kind, object)),
+        Route::Approvals(None) => Box::new(approvals::ApprovalsPane::new()),
+        Route::Audit | Route::Timeline => Box::new(audit::AuditPane::new()),
+        Route::Help { modes } => Box::new(help::HelpPane::new(&modes, shared)),
+        Route::Approvals(Some(id)) => return layer(approvals::CardPane::new(id)),
+        Route::Edit(object) => return layer(change::EditPane::new(object)),
+        Route::Palette => return layer(palette::PalettePane::new(shared)),
+        Route::Form { operation, arguments } => {
+            return layer(form::FormPane::new(&operation, &arguments, shared)?);
+        }
+        other => return Err(Error::unsupported(format!("there is no pane for {other:?}"))),
+    };
+    Ok(Opened::Pane(pane))
+}
+
+fn layer(pane: impl Pane + 'static) -> Result<Opened> {
+    Ok(Opened::Layer(Box::new(pane)))
 }
