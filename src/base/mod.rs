@@ -7,6 +7,7 @@ pub mod error;
 pub mod ids;
 pub mod json;
 pub mod paths;
+pub mod redact;
 pub mod text;
 
 pub use actor::{Actor, ActorKind, Door, Role};
@@ -14,4 +15,5 @@ pub use clock::{Clock, SharedClock, SystemClock};
 pub use config::Config;
 pub use error::{Code, Error, Result};
 pub use paths::Paths;
+pub use redact::Redactor;
 pub use text::SafeText;

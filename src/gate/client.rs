@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::approval::Waited;
 use super::preview::{Preview, TargetVersion};
+use super::run::Cleaner;
 use super::spec::{Held, OperationInfo};
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, Error, Result};
@@ -64,6 +65,8 @@ pub enum Frame {
 /// A long read. Dropping it ends it.
 pub struct Watch {
     source: Source,
+    /// Masks secrets in each frame.
+    cleaner: Option<Cleaner>,
     /// Kept until the watch is dropped: the gate's record of it, say.
     _guards: Vec<Box<dyn Send + Sync>>,
 }
@@ -76,12 +79,12 @@ enum Source {
 impl Watch {
     /// A watch of table deltas, merged while the reader is slow.
     pub fn table(feed: TableFeed) -> Self {
-        Self { source: Source::Table(feed), _guards: Vec::new() }
+        Self { source: Source::Table(feed), cleaner: None, _guards: Vec::new() }
     }
 
     /// A watch of frames, which makes the writer wait while the reader is slow.
     pub fn frames(receiver: mpsc::Receiver<Result<Frame>>) -> Self {
-        Self { source: Source::Frames(receiver), _guards: Vec::new() }
+        Self { source: Source::Frames(receiver), cleaner: None, _guards: Vec::new() }
     }
 
     /// Keeps `guard` until the watch is dropped.
@@ -91,12 +94,22 @@ impl Watch {
         self
     }
 
+    /// Passes every frame through the redactor.
+    pub(in crate::gate) fn cleaned(mut self, cleaner: Cleaner) -> Self {
+        self.cleaner = Some(cleaner);
+        self
+    }
+
     /// The next frame; `None` at the end. An error is the last frame. Safe to cancel.
     pub async fn next(&mut self) -> Option<Result<Frame>> {
-        match &mut self.source {
+        let mut frame = match &mut self.source {
             Source::Table(feed) => feed.next().await.map(|delta| Ok(Frame::Table(delta))),
             Source::Frames(receiver) => receiver.recv().await,
+        };
+        if let (Some(Ok(frame)), Some(cleaner)) = (&mut frame, &mut self.cleaner) {
+            cleaner.clean(frame);
         }
+        frame
     }
 }
 

@@ -32,20 +32,32 @@
 
 mod approval;
 pub mod auth;
+mod call;
+mod canonical;
 mod client;
 mod context;
+mod decide;
 mod engine;
+mod grants;
+mod hold;
+mod limits;
 mod operation;
+mod policy;
 mod preview;
+mod run;
+mod settings;
 mod spec;
 pub mod wire;
 
 pub use approval::{
     Amendment, Approval, CallResult, Decided, Decision, Grant, NewGrant, TargetPattern, Verdict, Waited,
 };
+pub use canonical::strict_json;
 pub use client::{Client, Frame, Reply, Request, Transport, Watch};
 pub use context::Context;
 pub use engine::{Gate, Parts};
 pub use operation::{Callable, Definition, Form, Operation, bind, define};
+pub use policy::Policy;
 pub use preview::{Diff, DiffLine, DiffOp, Preview, TargetVersion};
-pub use spec::{Effect, Held, Method, OperationInfo, Record, Spec, System, Target};
+pub use settings::Settings;
+pub use spec::{Effect, Held, Method, OperationInfo, Record, Right, Spec, System, Target};

@@ -52,6 +52,15 @@ pub enum Record {
     Never(&'static str),
 }
 
+/// What an actor needs to be let through, beyond the operation's effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// `run`, or `propose` to have it held.
+    Use,
+    /// `decide`: it decides for others (approves, grants, resumes). It is never held, and no agent has it.
+    Decide,
+}
+
 /// The constant part of an operation. From it come the MCP tool, the REST route with its OpenAPI
 /// entry, the `qd` subcommand and the palette entry.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +77,7 @@ pub struct Spec {
     /// parameters for GET and DELETE, and the JSON body otherwise.
     pub path: &'static str,
     pub record: Record,
+    pub right: Right,
 }
 
 impl Spec {
@@ -81,6 +91,7 @@ impl Spec {
             method: Method::Get,
             path,
             record: Record::Always,
+            right: Right::Use,
         }
     }
 
@@ -99,6 +110,7 @@ impl Spec {
             method,
             path,
             record: Record::Always,
+            right: Right::Use,
         }
     }
 
@@ -117,6 +129,7 @@ impl Spec {
             method,
             path,
             record: Record::Always,
+            right: Right::Use,
         }
     }
 
@@ -129,6 +142,13 @@ impl Spec {
     #[must_use]
     pub const fn unrecorded(mut self, reason: &'static str) -> Self {
         self.record = Record::Never(reason);
+        self
+    }
+
+    /// Makes it an operation that decides for others.
+    #[must_use]
+    pub const fn deciding(mut self) -> Self {
+        self.right = Right::Decide;
         self
     }
 

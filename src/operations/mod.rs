@@ -2,10 +2,13 @@
 //!
 //! To add an operation, write it in its noun's file and add it to that file's `LIST`.
 
+mod approval;
+mod audit;
 mod cluster;
 mod common;
 mod config;
 mod event;
+mod grant;
 mod kind;
 mod listing;
 mod log;
@@ -36,9 +39,12 @@ pub struct Deck {
 
 /// Every operation, by noun.
 pub const ALL: &[&[Definition<Deck>]] = &[
+    approval::LIST,
+    audit::LIST,
     cluster::LIST,
     config::LIST,
     event::LIST,
+    grant::LIST,
     kind::LIST,
     log::LIST,
     manifest::LIST,

@@ -13,7 +13,7 @@ use super::Deck;
 use crate::base::{Error, Result};
 use crate::bus::{Event, MessageKind};
 use crate::gate::{
-    Context, Definition, Effect, Frame, Method, Operation, Record, Spec, Target, Watch, define,
+    Context, Definition, Effect, Frame, Method, Operation, Record, Right, Spec, Target, Watch, define,
 };
 use crate::session::{Focus, FocusOf, Inbox, ObjectRef, Outgoing, Participant, Posted, Session};
 
@@ -28,7 +28,16 @@ pub const LIST: &[Definition<Deck>] = &[
 
 /// An operation that others see and that changes nothing outside the session.
 const fn presence(name: &'static str, method: Method, path: &'static str, summary: &'static str) -> Spec {
-    Spec { name, summary, effect: Effect::Observe, idempotent: false, method, path, record: Record::Always }
+    Spec {
+        name,
+        summary,
+        effect: Effect::Observe,
+        idempotent: false,
+        method,
+        path,
+        record: Record::Always,
+        right: Right::Use,
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]

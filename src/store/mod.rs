@@ -9,6 +9,7 @@
 
 mod chain;
 mod error;
+pub mod export;
 mod keys;
 mod record;
 mod sqlite;

@@ -1,16 +1,22 @@
 //! Builds the domains and the gate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::socket::Place;
 use crate::base::config::Effective;
 use crate::base::{Actor, ActorKind, Door, Paths, Result, Role, SharedClock, SystemClock};
 use crate::bus::Bus;
+<<<<<<< HEAD
 use crate::gate::auth::Tokens;
 use crate::gate::{Gate, Parts, bind};
+=======
+use crate::gate::{Gate, Parts, Policy, Settings, bind};
+>>>>>>> 9db646a (Build the gate: policy, limits, approvals, grants, audit, redaction, and their operations)
 use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
 use crate::session::Session;
+use crate::store::{SqliteOptions, SqliteStore};
 
 /// What a session is started with.
 pub struct Setting {
@@ -80,8 +86,42 @@ pub fn build(setting: &Setting) -> Result<Built> {
         ..Options::default()
     });
     let session = Session::new(bus.clone(), clock.clone());
+<<<<<<< HEAD
     let tokens = Arc::new(Tokens::new(setting.paths.state.join("tokens.json")));
     let deck = Arc::new(Deck { kube, session, config: Arc::new(setting.effective.clone()), tokens });
     let gate = Gate::new(Parts { operations: bind(operations::all(), &deck), bus, clock })?;
+=======
+    let deck = Arc::new(Deck { kube, session });
+    let gate = Gate::new(Parts {
+        operations: bind(operations::all(), &deck),
+        bus,
+        store: Arc::new(open_store(setting, clock.clone())?),
+        clock,
+        policy: load_policy(setting)?,
+        settings: Settings {
+            approval_lifetime: Duration::from_secs(setting.effective.config.approvals.expire_seconds.into()),
+            ..Settings::default()
+        },
+        redactor: Arc::default(),
+    })?;
+>>>>>>> 9db646a (Build the gate: policy, limits, approvals, grants, audit, redaction, and their operations)
     Ok(Built { gate, deck })
+}
+
+fn open_store(setting: &Setting, clock: SharedClock) -> Result<SqliteStore> {
+    let mut options = SqliteOptions::new(&setting.paths.state, clock);
+    let database = &setting.effective.config.store.database;
+    if !database.as_os_str().is_empty() {
+        options.database.clone_from(database);
+    }
+    Ok(SqliteStore::open(options)?)
+}
+
+fn load_policy(setting: &Setting) -> Result<Policy> {
+    let directory = &setting.effective.config.policy.directory;
+    if directory.as_os_str().is_empty() {
+        Policy::load(&setting.paths.config.join("policies"))
+    } else {
+        Policy::load(directory)
+    }
 }

@@ -52,6 +52,7 @@ impl Host {
         if setting.effective.config.session.socket {
             host.listen(setting)?;
         }
+        host.built.gate.start().await;
         Ok(host)
     }
 
@@ -82,6 +83,7 @@ impl Host {
         for task in self.tasks {
             let _ = tokio::time::timeout(std::time::Duration::from_secs(3), task).await;
         }
+        self.built.gate.shutdown().await;
     }
 }
 

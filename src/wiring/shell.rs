@@ -12,5 +12,7 @@ pub async fn run(setting: Setting, asked: Asked) -> Result<u8> {
     }
     let built = build::build(&setting)?;
     let client = built.gate.client(caller);
-    cli::run(&client, asked).await
+    let code = cli::run(&client, asked).await;
+    built.gate.shutdown().await;
+    code
 }

@@ -46,8 +46,9 @@ const READERS: usize = 3;
 /// How to open the store.
 #[derive(Clone)]
 pub struct SqliteOptions {
-    /// Holds `quarterdeck.db`, and `audit/` with the keys and checkpoints.
+    /// Holds `audit/` with the keys and checkpoints, and the database unless told.
     pub directory: PathBuf,
+    pub database: PathBuf,
     pub clock: SharedClock,
     pub checkpoint_every: Duration,
     pub checkpoint_rows: u64,
@@ -55,8 +56,10 @@ pub struct SqliteOptions {
 
 impl SqliteOptions {
     pub fn new(directory: impl Into<PathBuf>, clock: SharedClock) -> Self {
+        let directory = directory.into();
         Self {
-            directory: directory.into(),
+            database: directory.join("quarterdeck.db"),
+            directory,
             clock,
             checkpoint_every: Duration::from_secs(60),
             checkpoint_rows: 1000,
@@ -106,7 +109,10 @@ impl SqliteStore {
     /// Blocks for some milliseconds.
     pub fn open(options: SqliteOptions) -> Result<Self> {
         location::prepare(&options.directory)?;
-        let path = options.directory.join("quarterdeck.db");
+        let path = options.database.clone();
+        if let Some(parent) = path.parent().filter(|parent| *parent != options.directory) {
+            location::prepare(parent)?;
+        }
         let audit = options.directory.join("audit");
         let made = location::create_private(&path)?;
         let shown = path.display().to_string();

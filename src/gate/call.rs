@@ -1,0 +1,179 @@
+//! One call on its way through the gate: what it is, and what is written and published about it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::canonical::canonical;
+use super::client::Request;
+use super::context::Context;
+use super::engine::Gate;
+use super::operation::Callable;
+use super::preview::TargetVersion;
+use super::spec::{Effect, Record, Spec, Target};
+use crate::base::ids::CallId;
+use crate::base::redact::holds_mask;
+use crate::base::{Actor, Error, Result};
+use crate::bus::{CallEvent, CallPhase, Event};
+use crate::store::{AuditKind, Draft};
+
+/// Longer arguments are written to the audit log as a digest and their beginning. An approval keeps
+/// them whole.
+const LONGEST_ARGUMENTS: usize = 16 * 1024;
+
+pub(in crate::gate) struct Call {
+    pub id: CallId,
+    pub actor: Arc<Actor>,
+    pub operation: Arc<dyn Callable>,
+    pub spec: Spec,
+    /// With defaults filled in.
+    pub arguments: Value,
+    pub target: Target,
+    pub target_text: Arc<str>,
+    pub reason: Option<String>,
+    pub expect: Option<TargetVersion>,
+    pub trace_parent: Option<String>,
+    pub started: Instant,
+}
+
+impl Call {
+    pub fn new(actor: Arc<Actor>, operation: Arc<dyn Callable>, request: Request) -> Result<Self> {
+        let spec = *operation.spec();
+        let (arguments, target) = operation.normalize(request.arguments)?;
+        if spec.effect > Effect::Observe && holds_mask(&arguments) {
+            return Err(Error::invalid("the arguments hold text in whose place a secret was hidden")
+                .next("Put the true value there, or leave the field out."));
+        }
+        Ok(Self {
+            id: CallId::new(),
+            actor,
+            operation,
+            spec,
+            arguments,
+            target_text: target.to_string().into(),
+            target,
+            reason: request.reason,
+            expect: request.expect,
+            trace_parent: request.trace_parent,
+            started: Instant::now(),
+        })
+    }
+
+    pub fn context(&self, gate: &Gate, cancel: CancellationToken) -> Context {
+        Context::new(
+            self.id,
+            self.actor.clone(),
+            self.spec.name,
+            self.target_text.clone(),
+            cancel,
+            gate.clone(),
+        )
+    }
+
+    pub fn milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub fn recorded(&self) -> bool {
+        matches!(self.spec.record, Record::Always)
+    }
+
+    /// A row about it, without detail.
+    pub fn draft(&self, gate: &Gate, kind: AuditKind) -> Draft {
+        Draft::new(kind, gate.now(), &self.actor, self.spec.name).call(self.id).target(&*self.target_text)
+    }
+
+    /// The detail of a row that stands for the whole call: effect, arguments, reason, and `more`.
+    pub fn detail(&self, gate: &Gate, more: Value) -> Value {
+        let mut detail = serde_json::json!({
+            "effect": self.spec.effect.as_str(),
+            "arguments": recorded_arguments(gate, &self.arguments),
+        });
+        if let Some(reason) = &self.reason {
+            detail["reason"] = gate.inner.redactor.text(reason).into();
+        }
+        if let Some(trace) = &self.trace_parent {
+            detail["trace_parent"] = trace.as_str().into();
+        }
+        if let (Value::Object(detail), Value::Object(more)) = (&mut detail, more) {
+            detail.extend(more);
+        }
+        detail
+    }
+}
+
+/// Arguments as the audit log keeps them: without secrets, and not endless.
+pub(in crate::gate) fn recorded_arguments(gate: &Gate, arguments: &Value) -> Value {
+    let mut arguments = arguments.clone();
+    gate.inner.redactor.value(&mut arguments);
+    let text = canonical(&arguments);
+    if text.len() <= LONGEST_ARGUMENTS {
+        return arguments;
+    }
+    let mut end = LONGEST_ARGUMENTS;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    serde_json::json!({
+        "sha256": super::canonical::digest(&arguments),
+        "length": text.len(),
+        "beginning": text[..end],
+    })
+}
+
+impl Gate {
+    pub(in crate::gate) fn publish(&self, call: &Call, phase: CallPhase) {
+        if call.recorded() {
+            self.bus().publish(Event::Call(CallEvent {
+                call: call.id,
+                actor: (*call.actor).clone(),
+                operation: call.spec.name.to_owned(),
+                target: call.target_text.to_string(),
+                at: self.now(),
+                phase,
+            }));
+        }
+    }
+
+    pub(in crate::gate) fn publish_denied(&self, call: &Call, error: &Error) {
+        self.publish(call, CallPhase::Denied { error: error.clone() });
+    }
+
+    pub(in crate::gate) fn publish_end(&self, call: &Call, result: Result<(), &Error>) {
+        let milliseconds = call.milliseconds();
+        self.publish(
+            call,
+            match result {
+                Ok(()) => CallPhase::Succeeded { milliseconds },
+                Err(error) => CallPhase::Failed { milliseconds, error: error.clone() },
+            },
+        );
+    }
+
+    /// The error without secrets.
+    pub(in crate::gate) fn clean_error(&self, mut error: Error) -> Error {
+        let redactor = &self.inner.redactor;
+        for text in [Some(&mut error.message), error.next.as_mut()].into_iter().flatten() {
+            if let std::borrow::Cow::Owned(masked) = redactor.text(text) {
+                *text = masked;
+            }
+        }
+        if let Some(details) = &mut error.details {
+            redactor.value(details);
+        }
+        error
+    }
+
+    /// The result without secrets.
+    pub(in crate::gate) fn clean(&self, result: Result<Value>) -> Result<Value> {
+        match result {
+            Ok(mut output) => {
+                self.inner.redactor.value(&mut output);
+                Ok(output)
+            }
+            Err(error) => Err(self.clean_error(error)),
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! The audit log: reading it, checking it, giving it to other systems.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Deck;
+use crate::base::ids::{ApprovalId, CallId};
+use crate::base::{ActorKind, Code, Error, Result};
+use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
+use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, TableSender, Tone, feed};
+use crate::store::{AuditFilter, AuditKind, AuditRow, Finding, export};
+
+pub const LIST: &[Definition<Deck>] =
+    &[define::<AuditList>(), define::<AuditVerify>(), define::<AuditExport>()];
+
+/// Rows that a watched table holds.
+const SHOWN: usize = 1000;
+/// Between two reads of a log that grows fast.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Which rows of the audit log to give.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct AuditListInput {
+    /// Part of who did it: `claude`, `person:`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The operation's name.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Part of what it was done to: `shop/deployment`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Kinds of rows: intent, outcome, denied, read, …
+    #[arg(long = "kind")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+    /// All rows of one call.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallId>,
+    /// All rows of one approval.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// From this time on: 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Before this time.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Give arguments, hashes and errors too.
+    #[arg(long)]
+    #[serde(default)]
+    pub details: bool,
+    /// At most so many; 50 unless told.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where the page before ended.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A page of the log, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditListOutput {
+    /// Rows in the whole log.
+    pub total: u64,
+    pub rows: Vec<AuditEntry>,
+    /// The cursor of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditEntry {
+    pub seq: u64,
+    pub at: String,
+    pub kind: AuditKind,
+    pub actor: String,
+    pub operation: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+impl AuditEntry {
+    fn of(row: AuditRow, details: bool) -> Self {
+        Self {
+            seq: row.seq,
+            at: row.at.to_string(),
+            kind: row.kind,
+            actor: row.actor,
+            operation: row.operation,
+            target: row.target,
+            code: row.code,
+            milliseconds: row.milliseconds,
+            call: row.call,
+            approval: row.approval,
+            detail: details.then_some(row.detail),
+            hash: details.then_some(row.hash),
+        }
+    }
+}
+
+impl AuditListInput {
+    fn filter(&self, now: Timestamp) -> Result<AuditFilter> {
+        Ok(AuditFilter {
+            actor: self.actor.clone(),
+            operation: self.operation.clone(),
+            target: self.target.clone(),
+            kinds: self.kinds.iter().map(|kind| kind_of(kind)).collect::<Result<_>>()?,
+            call: self.call,
+            approval: self.approval,
+            since: self.since.as_deref().map(|text| moment(text, now)).transpose()?,
+            until: self.until.as_deref().map(|text| moment(text, now)).transpose()?,
+            cursor: self.cursor.as_deref().map(cursor).transpose()?,
+            forward: false,
+            limit: self.limit.unwrap_or(50).clamp(1, 5000),
+        })
+    }
+}
+
+fn kind_of(word: &str) -> Result<AuditKind> {
+    AuditKind::ALL.iter().copied().find(|kind| kind.as_str() == word).ok_or_else(|| {
+        let words: Vec<_> = AuditKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        Error::invalid(format!("{word:?} is no kind of audit row"))
+            .next(format!("One of {}.", words.join(", ")))
+    })
+}
+
+fn cursor(text: &str) -> Result<u64> {
+    text.parse()
+        .map_err(|_| Error::invalid(format!("{text:?} is no cursor")).next("Use `next` of the page before."))
+}
+
+/// A point in time, or a span before now.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let wrong = || {
+        Error::invalid(format!("{text:?} is no time"))
+            .next("Write 2026-01-31T12:00:00Z, or a span such as 15m, 2h or 3d.")
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    now.checked_sub(Duration::from_secs(number.saturating_mul(unit))).map_err(|_| wrong())
+}
+
+struct AuditList;
+
+impl Operation for AuditList {
+    type Deck = Deck;
+    type Input = AuditListInput;
+    type Output = AuditListOutput;
+
+    const SPEC: Spec =
+        Spec::observe("audit_list", "/v1/audit", "Show who did what, on what, and how it ended.");
+    const WATCH: bool = true;
+
+    fn target(_: &Self::Input) -> Target {
+        Target::own("audit")
+    }
+
+    async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let page = cx.gate().audit(input.filter(cx.now())?).await?;
+        Ok(AuditListOutput {
+            total: page.total,
+            next: page.next.map(|n| n.to_string()),
+            rows: page.rows.into_iter().map(|row| AuditEntry::of(row, input.details)).collect(),
+        })
+    }
+
+    async fn watch(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Watch> {
+        let filter = AuditFilter { limit: SHOWN as u32, cursor: None, ..input.filter(cx.now())? };
+        let (sender, receiver) = feed();
+        tokio::spawn(follow(cx, filter, sender));
+        Ok(Watch::table(receiver))
+    }
+}
+
+/// The newest rows, and then each that comes; the oldest leave the table as it fills.
+async fn follow(cx: Context, filter: AuditFilter, sender: TableSender) {
+    let mut head = cx.gate().audit_head();
+    let mut shown: std::collections::VecDeque<RowKey> = std::collections::VecDeque::new();
+    let mut last = None;
+    loop {
+        head.borrow_and_update();
+        let query = AuditFilter { cursor: last, forward: last.is_some(), ..filter.clone() };
+        if let Ok(page) = cx.gate().audit(query).await {
+            let mut rows = page.rows;
+            rows.sort_unstable_by_key(|row| row.seq);
+            let mut delta = TableDelta::default();
+            if last.is_none() {
+                delta.reset = true;
+                delta.columns = Some(columns());
+            }
+            last = Some(rows.last().map_or(last.unwrap_or(0), |row| row.seq));
+            for row in &rows {
+                let row = table_row(row);
+                shown.push_back(row.key.clone());
+                delta.upserts.push(row);
+            }
+            while shown.len() > SHOWN {
+                delta.removed.extend(shown.pop_front());
+            }
+            if !sender.merge(delta) {
+                return;
+            }
+            // A page that was full has more behind it.
+            if page.next.is_some() && rows.len() >= SHOWN {
+                continue;
+            }
+        }
+        tokio::select! {
+            () = sender.closed() => return,
+            () = cx.cancelled().cancelled() => return,
+            ended = head.changed() => if ended.is_err() { return },
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+/// The name of a row is its sequence number.
+fn columns() -> Arc<[Column]> {
+    [
+        Column::new("KIND", ColumnKind::Status).rank(1),
+        Column::new("ACTOR", ColumnKind::Text).rank(0),
+        Column::new("OPERATION", ColumnKind::Text).rank(0),
+        Column::new("TARGET", ColumnKind::Text).rank(2),
+        Column::new("OUTCOME", ColumnKind::Status).rank(2),
+        Column::new("MS", ColumnKind::Number).rank(4),
+        Column::new("DOOR", ColumnKind::Text).rank(5).wide(),
+        Column::new("ROLE", ColumnKind::Text).rank(6).wide(),
+        Column::new("AGE", ColumnKind::Age).rank(1),
+    ]
+    .into()
+}
+
+fn table_row(row: &AuditRow) -> Arc<Row> {
+    let tone = match (row.kind, &row.code) {
+        (AuditKind::Interrupted | AuditKind::Gap, _) => Tone::Error,
+        (AuditKind::Denied, _) => Tone::Killed,
+        (_, Some(_)) => Tone::Error,
+        (AuditKind::Proposed | AuditKind::Amended, _) => Tone::Pending,
+        (AuditKind::Read | AuditKind::WatchStarted | AuditKind::WatchEnded, _) => Tone::Dim,
+        _ => Tone::Normal,
+    };
+    let ended =
+        matches!(row.kind, AuditKind::Outcome | AuditKind::Executed | AuditKind::Read | AuditKind::Returned);
+    let outcome = match &row.code {
+        Some(code) => Cell::status(code, Tone::Error),
+        None if ended => Cell::status("ok", Tone::Completed),
+        None => row
+            .detail
+            .get("state")
+            .and_then(Value::as_str)
+            .map_or(Cell::Unknown, |s| Cell::status(s, Tone::Normal)),
+    };
+    let milliseconds =
+        row.milliseconds.map_or(Cell::Unknown, |ms| Cell::Number(i64::try_from(ms).unwrap_or(i64::MAX)));
+    Arc::new(Row {
+        // Padded, so that names sort as numbers do.
+        key: RowKey::new("", "", format!("{:010}", row.seq)),
+        cells: [
+            Cell::status(row.kind.as_str(), tone),
+            Cell::text(&row.actor),
+            Cell::text(&row.operation),
+            Cell::text(&row.target),
+            outcome,
+            milliseconds,
+            Cell::text(&row.door),
+            Cell::text(&row.role),
+            Cell::Time(row.at.as_second()),
+        ]
+        .into(),
+        tone,
+        uid: row.call.map(|c| c.to_string()).unwrap_or_default().into(),
+    })
+}
+
+/// What to check the log against.
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct AuditVerifyInput {
+    /// A copy of the checkpoints kept elsewhere; the state directory's own unless told.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditVerifyOutput {
+    /// 0 intact, 1 could not run, 2 tampered, 3 truncated, 4 no checkpoint.
+    pub exit_code: u8,
+    /// `None` where it could not run.
+    pub finding: Option<Finding>,
+    /// One sentence of what was found.
+    pub note: String,
+    /// Rows checked.
+    pub rows: u64,
+    pub checkpoints: u64,
+    /// The first row that is not as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_bad: Option<u64>,
+    pub milliseconds: u64,
+}
+
+struct AuditVerify;
+
+impl Operation for AuditVerify {
+    type Deck = Deck;
+    type Input = AuditVerifyInput;
+    type Output = AuditVerifyOutput;
+
+    const SPEC: Spec = Spec::observe(
+        "audit_verify",
+        "/v1/audit/verification",
+        "Check that no row of the audit log was edited, removed or cut off.",
+    );
+
+    fn target(_: &Self::Input) -> Target {
+        Target::own("audit")
+    }
+
+    async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        if input.checkpoint.is_some() && cx.actor().kind != ActorKind::Person {
+            // The file is read with the rights of this process, not of whoever asks from elsewhere.
+            return Err(Error::new(Code::PermissionDenied, "only a person names a file here"));
+        }
+        Ok(match cx.gate().verify_audit(input.checkpoint.map(Into::into)).await {
+            Ok(v) => AuditVerifyOutput {
+                exit_code: v.finding.exit_code(),
+                finding: Some(v.finding),
+                note: v.note,
+                rows: v.rows,
+                checkpoints: v.checkpoints,
+                first_bad: v.first_bad,
+                milliseconds: v.milliseconds,
+            },
+            Err(e) => AuditVerifyOutput {
+                exit_code: 1,
+                finding: None,
+                note: format!("could not run: {}", e.message),
+                rows: 0,
+                checkpoints: 0,
+                first_bad: None,
+                milliseconds: 0,
+            },
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportFormat {
+    /// JSON lines, whole.
+    #[default]
+    Json,
+    /// OCSF 1.3, class API Activity.
+    Ocsf,
+    /// ArcSight's Common Event Format.
+    Cef,
+}
+
+/// Which rows to export, and how.
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct AuditExportInput {
+    /// What the lines are.
+    #[arg(long, value_enum, default_value = "json")]
+    #[serde(default)]
+    pub format: ExportFormat,
+    /// From this time on: 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Before this time.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// At most so many rows; 5,000 unless told, and at most.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where the page before ended.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Rows as lines, oldest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditExportOutput {
+    pub rows: usize,
+    /// The cursor of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// One line a row, each with its line feed.
+    pub text: String,
+}
+
+struct AuditExport;
+
+impl Operation for AuditExport {
+    type Deck = Deck;
+    type Input = AuditExportInput;
+    type Output = AuditExportOutput;
+
+    const SPEC: Spec =
+        Spec::observe("audit_export", "/v1/audit/export", "Give the audit log as lines for another system.");
+
+    fn target(_: &Self::Input) -> Target {
+        Target::own("audit")
+    }
+
+    async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let now = cx.now();
+        let filter = AuditFilter {
+            since: input.since.as_deref().map(|text| moment(text, now)).transpose()?,
+            until: input.until.as_deref().map(|text| moment(text, now)).transpose()?,
+            cursor: input.cursor.as_deref().map(cursor).transpose()?,
+            forward: true,
+            limit: input.limit.unwrap_or(5000).clamp(1, 5000),
+            ..AuditFilter::default()
+        };
+        let page = cx.gate().audit(filter).await?;
+        let line = match input.format {
+            ExportFormat::Json => export::json_line,
+            ExportFormat::Ocsf => export::ocsf,
+            ExportFormat::Cef => export::cef,
+        };
+        let mut text = String::new();
+        for row in &page.rows {
+            text.push_str(&line(row));
+            text.push('\n');
+        }
+        Ok(AuditExportOutput { rows: page.rows.len(), next: page.next.map(|n| n.to_string()), text })
+    }
+}
