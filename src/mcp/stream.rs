@@ -59,7 +59,7 @@ mod tests {
     impl Peer {
         /// A client of a gate without operations.
         fn connect() -> Self {
-            let parts = Parts { operations: Vec::new(), bus: Bus::default(), clock: Arc::new(SystemClock) };
+            let parts = Parts::in_memory(Vec::new(), Bus::default(), Arc::new(SystemClock)).unwrap();
             let core = Core::new(Gate::new(parts).unwrap(), Settings::default()).unwrap();
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             tokio::spawn(async move {

@@ -7,12 +7,8 @@ use super::socket::Place;
 use crate::base::config::Effective;
 use crate::base::{Actor, ActorKind, Door, Paths, Result, Role, SharedClock, SystemClock};
 use crate::bus::Bus;
-<<<<<<< HEAD
 use crate::gate::auth::Tokens;
-use crate::gate::{Gate, Parts, bind};
-=======
 use crate::gate::{Gate, Parts, Policy, Settings, bind};
->>>>>>> 9db646a (Build the gate: policy, limits, approvals, grants, audit, redaction, and their operations)
 use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
 use crate::session::Session;
@@ -86,12 +82,8 @@ pub fn build(setting: &Setting) -> Result<Built> {
         ..Options::default()
     });
     let session = Session::new(bus.clone(), clock.clone());
-<<<<<<< HEAD
     let tokens = Arc::new(Tokens::new(setting.paths.state.join("tokens.json")));
     let deck = Arc::new(Deck { kube, session, config: Arc::new(setting.effective.clone()), tokens });
-    let gate = Gate::new(Parts { operations: bind(operations::all(), &deck), bus, clock })?;
-=======
-    let deck = Arc::new(Deck { kube, session });
     let gate = Gate::new(Parts {
         operations: bind(operations::all(), &deck),
         bus,
@@ -104,7 +96,6 @@ pub fn build(setting: &Setting) -> Result<Built> {
         },
         redactor: Arc::default(),
     })?;
->>>>>>> 9db646a (Build the gate: policy, limits, approvals, grants, audit, redaction, and their operations)
     Ok(Built { gate, deck })
 }
 
