@@ -1,0 +1,111 @@
+//! Several clusters, one of them dead, and an API server that goes away and comes back.
+
+use std::time::Instant;
+
+use crate::bed::{Bed, pause, wait_until};
+use crate::console::{Console, Home};
+use crate::kubelet::json;
+
+/// One kubeconfig file with the contexts of two beds and one where nobody listens.
+fn merged(home: &Home, beds: &[&Bed]) -> std::path::PathBuf {
+    let mut all = serde_json::json!({ "apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": [] });
+    for bed in beds {
+        let one: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&bed.kubeconfig).unwrap()).unwrap();
+        for list in ["clusters", "users", "contexts"] {
+            let items = one[list].as_array().unwrap().clone();
+            all[list].as_array_mut().unwrap().extend(items);
+        }
+    }
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    all["clusters"].as_array_mut().unwrap().push(
+        serde_json::json!({ "name": "dead", "cluster": { "server": format!("https://{dead}"), "insecure-skip-tls-verify": true } }),
+    );
+    all["users"]
+        .as_array_mut()
+        .unwrap()
+        .push(serde_json::json!({ "name": "dead", "user": { "token": "x" } }));
+    all["contexts"]
+        .as_array_mut()
+        .unwrap()
+        .push(serde_json::json!({ "name": "dead", "context": { "cluster": "dead", "user": "dead" } }));
+    all["current-context"] = beds[0].context.clone().into();
+    let path = home.path().join("kubeconfig");
+    std::fs::write(&path, all.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn two_clusters_are_live_and_a_dead_one_is_a_row_with_its_reason() {
+    let (small, home) = (Bed::shared(), Home::new());
+    let large = Bed::up("large", &["--scale", "--nodes", "4"]);
+    large.command("pods 2000");
+    let kubeconfig = merged(&home, &[small, &large]);
+    small.namespace("clusters");
+    small.kubectl(&["create", "deployment", "web", "--image=x", "--replicas=2", "-n", "clusters"], None);
+
+    let console = Console::start(&home, Some(&kubeconfig), &["contexts"], 200, 50);
+    let screen = console.wait("dead cluster's reason", 20, |s| {
+        s.lines().any(|l| l.contains("dead") && l.contains("refused"))
+    });
+    for name in ["shared", "large"] {
+        assert!(screen.lines().any(|l| l.contains(name) && l.contains("1.36")), "{name}:\n{screen}");
+    }
+    console.keys(":pods all @large\r");
+    console.wait("all pods of the large cluster", 20, |s| s.contains("pods(all)[2,000]"));
+    console.keys(":pods clusters @shared\r");
+    console.wait("pods of the small cluster", 20, |s| s.contains("pods(clusters)[2]"));
+
+    // A pod that kubectl makes comes by the watch.
+    let began = Instant::now();
+    small.kubectl(&["run", "late", "--image=x", "-n", "clusters"], None);
+    console.wait("pod that was just made", 10, |s| s.contains("pods(clusters)[3]") && s.contains("late"));
+    println!("seen {:?} after kubectl was started", began.elapsed());
+}
+
+#[test]
+fn an_api_server_that_comes_back_loses_and_doubles_no_row() {
+    let home = Home::new();
+    let bed = Bed::up("restart", &["--scale"]);
+    bed.command("pods 300");
+    let console = Console::start(&home, Some(&bed.kubeconfig), &["pods", "-A"], 160, 40);
+    console.wait("all pods", 20, |s| s.contains("pods(all)[300]"));
+    bed.command("kill apiserver");
+    // It says so, and keeps what it had.
+    let screen = console.wait("word about the lost connection", 20, |s| s.contains("reconnecting"));
+    assert!(screen.contains("[300]"), "the rows stay:\n{screen}");
+    bed.command("start apiserver");
+    bed.kubectl(&["delete", "pod", "web-000007", "--grace-period=0", "--force", "-n", "default"], None);
+    bed.command("pods 1 300");
+    console.wait("live table", 40, |s| s.contains("pods(all)[300]") && !s.contains("reconnecting"));
+    console.keys("/web-000007\r");
+    console.wait("deleted pod's absence", 10, |s| s.contains("[0/300]"));
+    // The session's own rows, as an agent or a script gets them.
+    let page = json(&bed, &home, &["pod", "list", "-A"]);
+    assert_eq!(page["total"], 300, "{page}");
+    console.keys("\x1b");
+    console.keys("/web-000300\r");
+    console.wait("pod made meanwhile, once", 10, |s| s.contains("[1/300]"));
+}
+
+#[test]
+fn without_a_kubeconfig_the_screen_says_what_to_do() {
+    let home = Home::new();
+    let console = Console::start(&home, None, &[], 80, 24);
+    console.wait("word about the kubeconfig", 10, |s| s.to_lowercase().contains("kubeconfig"));
+    pause(200);
+    console.keys(":q\r");
+}
+
+#[test]
+fn a_wrong_token_is_said_with_the_next_step() {
+    let (bed, home) = (Bed::shared(), Home::new());
+    let text = std::fs::read_to_string(&bed.kubeconfig).unwrap().replace("admintoken", "wrongtoken");
+    let path = home.path().join("kubeconfig");
+    std::fs::write(&path, text).unwrap();
+    let console = Console::start(&home, Some(&path), &["pods", "-A"], 100, 30);
+    console.wait("refused token", 15, |s| s.contains("401") || s.to_lowercase().contains("token"));
+    let output = home.qd(&["pod", "list", "-A"]).env("KUBECONFIG", &path).output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
+    wait_until(1, "next step", || !output.stderr.is_empty());
+}
