@@ -8,6 +8,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 
 use super::action::Action;
@@ -122,6 +123,7 @@ pub enum Effect {
     Flash(Flash),
     Copy(String),
     Namespace(Namespaces),
+    Clusters(Vec<CompactString>),
     Quit,
 }
 
@@ -247,6 +249,11 @@ impl<'a> Cx<'a> {
     /// Changes the session's namespace, which new tables start with.
     pub fn namespace(&mut self, namespaces: Namespaces) {
         self.effects.push(Effect::Namespace(namespaces));
+    }
+
+    /// Changes the session's clusters, which new tables start with.
+    pub fn clusters(&mut self, clusters: Vec<CompactString>) {
+        self.effects.push(Effect::Clusters(clusters));
     }
 
     pub fn quit(&mut self) {

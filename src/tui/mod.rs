@@ -22,16 +22,31 @@
 //! [`SafeText`](crate::base::SafeText) only.
 
 pub mod action;
+pub mod app;
 pub mod chrome;
 pub mod command;
+pub mod dialogs;
 pub mod effect;
 pub mod executor;
 pub mod keymap;
 pub mod object;
 pub mod pane;
 pub mod panes;
+mod prompt;
+mod runner;
 pub mod shared;
 pub mod skin;
 pub mod terminal;
 pub mod theme;
 pub mod widgets;
+
+pub use app::{App, Options};
+
+/// Runs the console until the operator leaves it. Let `Runtime::block_on` poll it: a slow terminal blocks its thread.
+///
+/// # Errors
+///
+/// There is no terminal, or it went away.
+pub async fn run(client: crate::gate::Client, options: Options) -> anyhow::Result<()> {
+    Ok(runner::run(client, options).await?)
+}

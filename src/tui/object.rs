@@ -92,6 +92,8 @@ pub struct Query {
     pub filter: Option<String>,
     /// What the rows were drilled into from, for the title: `deploy/api`.
     pub origin: Option<String>,
+    /// The object to put the cursor on, once it is there.
+    pub select: Option<RowKey>,
 }
 
 /// Whose logs to read.

@@ -4,10 +4,12 @@ pub mod approvals;
 pub mod ask;
 pub mod audit;
 pub mod change;
+pub mod clusters;
 pub mod form;
 pub mod help;
 pub mod logs;
 pub mod palette;
+pub mod resources;
 mod save;
 #[cfg(test)]
 pub mod testing;
@@ -29,6 +31,8 @@ pub enum Opened {
 /// Makes the pane for a route.
 pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
     let pane: Box<dyn Pane> = match route {
+        Route::Clusters => Box::new(clusters::Clusters::default()),
+        Route::Resources(query) => Box::new(resources::Resources::new(query, shared)),
         Route::Logs(target) => Box::new(logs::LogsPane::new(target)),
         Route::Text(kind, object) => Box::new(text::TextPane::object(kind, object)),
         Route::Approvals(None) => Box::new(approvals::ApprovalsPane::new()),

@@ -1,0 +1,280 @@
+//! The command line: kinds, contexts, namespaces, and the history of places.
+
+use compact_str::CompactString;
+
+use super::{App, Dirty};
+use crate::base::{Error, Result};
+use crate::tui::command::{self, Candidates, Command, Wanted};
+use crate::tui::effect::Flash;
+use crate::tui::object::{Namespaces, Query, Route};
+use crate::tui::panes::{self, Opened};
+use crate::tui::prompt::PromptKind;
+
+/// How many places `[` can go back to.
+const PLACES: usize = 50;
+
+/// What kubectl's short names mean everywhere, for as long as discovery has not answered.
+const WELL_KNOWN: &[(&str, &str)] = &[
+    ("po", "pods"),
+    ("pod", "pods"),
+    ("pods", "pods"),
+    ("deploy", "deployments.apps"),
+    ("dp", "deployments.apps"),
+    ("deployment", "deployments.apps"),
+    ("deployments", "deployments.apps"),
+    ("sts", "statefulsets.apps"),
+    ("statefulset", "statefulsets.apps"),
+    ("statefulsets", "statefulsets.apps"),
+    ("ds", "daemonsets.apps"),
+    ("daemonset", "daemonsets.apps"),
+    ("daemonsets", "daemonsets.apps"),
+    ("rs", "replicasets.apps"),
+    ("replicaset", "replicasets.apps"),
+    ("replicasets", "replicasets.apps"),
+    ("svc", "services"),
+    ("service", "services"),
+    ("services", "services"),
+    ("no", "nodes"),
+    ("node", "nodes"),
+    ("nodes", "nodes"),
+    ("ns", "namespaces"),
+    ("namespace", "namespaces"),
+    ("namespaces", "namespaces"),
+    ("cm", "configmaps"),
+    ("configmap", "configmaps"),
+    ("configmaps", "configmaps"),
+    ("sec", "secrets"),
+    ("secret", "secrets"),
+    ("secrets", "secrets"),
+    ("ev", "events"),
+    ("event", "events"),
+    ("events", "events"),
+    ("job", "jobs.batch"),
+    ("jobs", "jobs.batch"),
+    ("cj", "cronjobs.batch"),
+    ("cronjob", "cronjobs.batch"),
+    ("cronjobs", "cronjobs.batch"),
+    ("ing", "ingresses.networking.k8s.io"),
+    ("ingresses", "ingresses.networking.k8s.io"),
+    ("pvc", "persistentvolumeclaims"),
+    ("persistentvolumeclaims", "persistentvolumeclaims"),
+    ("pv", "persistentvolumes"),
+    ("persistentvolumes", "persistentvolumes"),
+    ("sa", "serviceaccounts"),
+    ("serviceaccounts", "serviceaccounts"),
+    ("hpa", "horizontalpodautoscalers.autoscaling"),
+    ("crd", "customresourcedefinitions.apiextensions.k8s.io"),
+    ("crds", "customresourcedefinitions.apiextensions.k8s.io"),
+];
+
+impl App {
+    /// Runs a line as typed after `:`.
+    pub fn run_command(&mut self, line: &str) {
+        let line = line.trim();
+        match command::parse(line).and_then(|command| self.execute(command, line)) {
+            Ok(()) => {}
+            Err(error) => self.flash(Flash::error(&error)),
+        }
+        if self.stack.is_empty() {
+            // There is always something on the screen: what could not be opened is said above the pods.
+            let pane = panes::open(Route::Resources(self.query("pods".into())), &self.shared);
+            if let Ok(Opened::Pane(pane)) = pane {
+                self.replace(pane);
+            }
+        }
+        self.soil(Dirty::Input);
+    }
+
+    fn execute(&mut self, command: Command, line: &str) -> Result<()> {
+        let route = match command {
+            Command::Quit { now: true } => {
+                self.quit = true;
+                return Ok(());
+            }
+            Command::Quit { now: false } => {
+                self.act(&crate::tui::action::Action::named("quit"));
+                return Ok(());
+            }
+            Command::Theme(Some(name)) => {
+                self.options.theme = Some(name.to_string());
+                self.load_theme(&name);
+                return Ok(());
+            }
+            Command::Theme(None) => {
+                let names = crate::tui::skin::names(&self.theme_folders());
+                self.flash(Flash::info(format!("themes: {}", names.join(", "))));
+                return Ok(());
+            }
+            Command::Help => Route::Help { modes: self.modes() },
+            Command::Aliases => Route::Aliases,
+            Command::Audit => Route::Audit,
+            Command::Approvals => Route::Approvals(None),
+            Command::Timeline => Route::Timeline,
+            Command::Participants => Route::Participants,
+            Command::Palette => Route::Palette,
+            Command::Context(None) => Route::Clusters,
+            Command::Context(Some(name)) => {
+                self.set_context(&name)?;
+                Route::Resources(self.query(self.here_or_pods()))
+            }
+            Command::Namespace(None) => Route::Resources(self.query("namespaces".into())),
+            Command::Namespace(Some(namespaces)) => {
+                self.set_namespaces(namespaces);
+                Route::Resources(self.query(self.here_or_pods()))
+            }
+            Command::Resources(wanted) => Route::Resources(self.resources(wanted)?),
+        };
+        match panes::open(route, &self.shared)? {
+            Opened::Layer(layer) => self.push_layer(layer),
+            Opened::Pane(pane) => {
+                self.replace(pane);
+                let place = self.stack.last().and_then(|slot| slot.pane.command());
+                self.been_at(place.unwrap_or_else(|| line.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The kind in view, so that a change of namespace or cluster stays with it.
+    fn here_or_pods(&self) -> CompactString {
+        let kind = self.stack.last().and_then(|slot| slot.pane.focus().kind);
+        match kind.as_deref() {
+            None | Some("namespaces" | "") => "pods".into(),
+            Some(kind) => kind.into(),
+        }
+    }
+
+    fn query(&self, kind: CompactString) -> Query {
+        Query {
+            kind,
+            clusters: self.shared.clusters.clone(),
+            namespaces: self.shared.namespaces.clone(),
+            ..Query::default()
+        }
+    }
+
+    fn resources(&mut self, wanted: Wanted) -> Result<Query> {
+        let kind = self.resolve_kind(&wanted.kind);
+        if !self.shared.kinds.is_empty() && wanted.context.is_none() && self.shared.kind(&kind).is_none() {
+            let near = self
+                .shared
+                .kinds
+                .iter()
+                .map(|k| (strsim::damerau_levenshtein(&k.plural, &wanted.kind), k.plural.as_str()))
+                .min()
+                .filter(|(distance, _)| *distance <= 3)
+                .map(|(_, near)| format!("Did you mean {near}? "))
+                .unwrap_or_default();
+            return Err(Error::not_found(format!("there is no kind or command {:?}", wanted.kind.as_str()))
+                .next(format!("{near}Ctrl-a lists every kind.")));
+        }
+        if let Some(context) = &wanted.context {
+            self.set_context(context)?;
+        }
+        if let Some(namespaces) = wanted.namespaces {
+            self.set_namespaces(namespaces);
+        }
+        let mut query = self.query(kind);
+        (query.labels, query.fields, query.filter) = (wanted.labels, wanted.fields, wanted.filter);
+        Ok(query)
+    }
+
+    /// The identifier of the kind that a word means.
+    pub(super) fn resolve_kind(&self, word: &str) -> CompactString {
+        if let Some(kind) = self.shared.kind(word) {
+            return kind.id.clone();
+        }
+        let lower = word.to_lowercase();
+        let known = WELL_KNOWN.iter().find(|(name, _)| *name == lower).map(|(_, id)| *id);
+        known.map_or_else(|| lower.clone().into(), CompactString::from)
+    }
+
+    fn set_context(&mut self, name: &str) -> Result<()> {
+        let known = &self.shared.known_clusters;
+        if !known.is_empty() && !known.iter().any(|c| c.name == name) {
+            let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
+            return Err(Error::not_found(format!("there is no context {name:?}"))
+                .next(format!("The kubeconfig has {}.", names.join(", "))));
+        }
+        self.set_clusters(vec![name.into()]);
+        Ok(())
+    }
+
+    pub(super) fn set_clusters(&mut self, clusters: Vec<CompactString>) {
+        if self.shared.clusters != clusters {
+            self.shared.clusters = clusters;
+            self.cluster_changed();
+        }
+    }
+
+    pub(super) fn set_namespaces(&mut self, namespaces: Namespaces) {
+        if let Namespaces::One(name) = &namespaces
+            && !self.shared.favourites.contains(name)
+        {
+            // A key keeps its namespace: new ones come behind, and only the last gives way.
+            self.shared.favourites.truncate(8);
+            self.shared.favourites.push(name.clone());
+        }
+        self.shared.namespaces = namespaces;
+    }
+
+    /// What the prompt's text could become.
+    pub(super) fn suggest(&mut self) {
+        let contexts: Vec<CompactString> =
+            self.shared.known_clusters.iter().map(|c| c.name.clone()).collect();
+        let themes = crate::tui::skin::names(&self.theme_folders());
+        let Some(prompt) = &mut self.prompt else { return };
+        if prompt.kind != PromptKind::Command {
+            return;
+        }
+        let candidates = Candidates {
+            kinds: &self.shared.kinds,
+            namespaces: &self.session.namespaces,
+            contexts: &contexts,
+            themes: &themes,
+        };
+        prompt.suggestions = command::complete(prompt.text(), &candidates);
+    }
+
+    fn been_at(&mut self, place: String) {
+        if self.places.get(self.place) == Some(&place) {
+            return;
+        }
+        self.places.truncate(self.place + 1);
+        if self.places.len() == PLACES {
+            self.places.remove(0);
+        }
+        self.places.push(place);
+        self.place = self.places.len() - 1;
+    }
+
+    /// `[` and `]`.
+    pub(super) fn walk_history(&mut self, by: isize) {
+        match self.place.checked_add_signed(by).filter(|place| *place < self.places.len()) {
+            Some(place) => self.go_to_place(place),
+            None => self.flash(Flash::info("the history goes no further")),
+        }
+    }
+
+    /// `-`: to the place before, and back again.
+    pub(super) fn last_place(&mut self) {
+        let other = if self.place + 1 == self.places.len() {
+            self.place.checked_sub(1)
+        } else {
+            Some(self.place + 1)
+        };
+        match other {
+            Some(place) => self.go_to_place(place),
+            None => self.flash(Flash::info("there was no place before this one")),
+        }
+    }
+
+    fn go_to_place(&mut self, place: usize) {
+        let Some(line) = self.places.get(place).cloned() else { return };
+        let kept = self.places.clone();
+        self.run_command(&line);
+        // The walk itself is not a new place.
+        self.places = kept;
+        self.place = place;
+    }
+}

@@ -1,0 +1,148 @@
+//! One frame: the layout, the panes, the chrome; and when the next one is due.
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::widgets::{Block, BorderType, Widget as _};
+
+use super::{App, Dirty};
+use crate::tui::chrome;
+use crate::tui::pane::Look;
+use crate::tui::prompt::PromptKind;
+
+/// What the last frame left behind for the mouse and for the focus.
+#[derive(Debug, Default)]
+pub(super) struct Drawn {
+    /// The inside of the focused pane or layer.
+    pub focused: Option<Rect>,
+    /// The inside of the pane on top of the stack, and its title.
+    pub pane: Rect,
+    pub title: String,
+    pub lines: Vec<String>,
+    /// Not asked about yet: see [`App::take_drawn`].
+    fresh: bool,
+}
+
+impl App {
+    /// Draws everything; gives where the cursor stands, if somewhere.
+    pub fn draw(&mut self, buf: &mut Buffer) -> Option<Position> {
+        self.dirty = Dirty::No;
+        let now = self.clock.now();
+        if self.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.flash = None;
+        }
+        let screen = buf.area;
+        let areas =
+            chrome::layout(screen, self.flags, self.shared.store_blocked.is_some(), self.prompt.is_some());
+        let inner = Block::bordered().inner(areas.body);
+        let layered = !self.layers.is_empty();
+        if let Some(slot) = self.stack.last_mut() {
+            slot.pane.layout(inner, now);
+        }
+        for slot in &mut self.layers {
+            let place = slot.pane.place(screen);
+            slot.pane.layout(place, now);
+        }
+
+        let modes = self.modes();
+        let crumbs: Vec<CompactString> = self.stack.iter().map(|slot| slot.pane.name()).collect();
+        let look = Look { theme: &self.theme, shared: &self.shared, now, focused: !layered };
+        buf.set_style(screen, self.theme.body);
+        let prompt = self.prompt.as_ref().map(|prompt| chrome::Prompt {
+            sign: if prompt.kind == PromptKind::Command { ':' } else { '/' },
+            text: prompt.text(),
+            cursor: prompt.cursor(),
+            ghost: prompt.ghost(),
+            error: prompt.error.as_deref(),
+        });
+        let frame = chrome::Frame {
+            look,
+            keymap: &self.keymap,
+            modes: &modes,
+            crumbs: &crumbs,
+            flags: self.flags,
+            prompt,
+            flash: self.flash.as_ref().map(|(flash, _)| flash),
+        };
+        let mut cursor = chrome::render(&frame, &areas, buf);
+        let mut drawn = Drawn { pane: inner, fresh: true, ..Drawn::default() };
+        if let Some(slot) = self.stack.last() {
+            let border = if layered { self.theme.border } else { self.theme.border_focused };
+            let title = slot.pane.title(&look);
+            drawn.title = title.spans.iter().map(|span| span.content.as_ref()).collect();
+            Block::bordered()
+                .border_type(BorderType::Rounded)
+                .border_style(border)
+                .style(self.theme.table)
+                .title(title)
+                .render(areas.body, buf);
+            slot.pane.render(&look, inner, buf);
+            drawn.lines = lines(buf, inner);
+            drawn.focused = Some(inner);
+            if cursor.is_none() && !layered {
+                cursor = slot.pane.cursor(inner);
+            }
+        }
+        for (i, slot) in self.layers.iter().enumerate() {
+            let place = slot.pane.place(screen);
+            let focused = i + 1 == self.layers.len();
+            slot.pane.render(&Look { focused, ..look }, place, buf);
+            drawn.focused = Some(place);
+            if focused && self.prompt.is_none() {
+                cursor = slot.pane.cursor(place);
+            }
+        }
+        self.drawn = drawn;
+        cursor
+    }
+
+    /// Whether a frame was drawn since the last time one asked.
+    pub fn take_drawn(&mut self) -> bool {
+        std::mem::take(&mut self.drawn.fresh)
+    }
+
+    /// When something on the screen changes by time alone.
+    pub fn wake(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let panes = self.stack.last().into_iter().chain(&self.layers);
+        panes
+            .filter_map(|slot| slot.pane.wake(now))
+            .chain(self.flash.as_ref().map(|(_, until)| *until))
+            .chain(self.session.wake())
+            .chain([chrome::wake(&self.shared, now)])
+            .min()
+    }
+
+    /// The time that [`App::wake`] named has come.
+    pub fn woken(&mut self) {
+        self.session_due();
+        self.soil(Dirty::Data);
+    }
+}
+
+/// The text of an area, line by line, without the spaces at the ends.
+fn lines(buf: &Buffer, area: Rect) -> Vec<String> {
+    let mut lines: Vec<String> = (area.top()..area.bottom())
+        .map(|y| {
+            let mut line = String::with_capacity(usize::from(area.width));
+            let mut skip = 0;
+            for x in area.left()..area.right() {
+                let Some(cell) = buf.cell((x, y)) else { continue };
+                // The second cell of a wide character holds nothing of its own.
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                skip = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+                line.push_str(cell.symbol());
+            }
+            line.truncate(line.trim_end().len());
+            line
+        })
+        .collect();
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    lines
+}

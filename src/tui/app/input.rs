@@ -1,0 +1,234 @@
+//! Keys, the mouse and pasted text.
+
+use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseEvent};
+use ratatui::layout::Position;
+
+use super::{App, Dirty};
+use crate::tui::action::Action;
+use crate::tui::effect::{Effect, Flash};
+use crate::tui::object::Route;
+use crate::tui::pane::Handled;
+use crate::tui::prompt::{Prompt, PromptKind, Typed, remember};
+
+impl App {
+    /// Takes an event of the terminal.
+    pub fn input(&mut self, input: Input) {
+        match input {
+            Input::Key(key) if key.kind != KeyEventKind::Release => {
+                self.key(key);
+                self.soil(Dirty::Input);
+            }
+            Input::Mouse(mouse) => self.mouse(mouse),
+            Input::Paste(text) => self.paste(&text),
+            Input::Resize(..) => self.soil(Dirty::Everything),
+            Input::FocusGained => self.soil(Dirty::Data),
+            Input::Key(_) | Input::FocusLost => {}
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent) {
+        if self.prompt.is_some() {
+            return self.prompt_key(key);
+        }
+        let Some(id) = self.top().map(|slot| slot.id) else { return };
+        if self.with(id, |pane, cx| pane.text(key, cx)) == Some(Handled::Yes) {
+            return;
+        }
+        let modes = self.modes();
+        let Some(action) = self.keymap.find(&modes, key).map(|binding| binding.action.clone()) else {
+            return;
+        };
+        self.act(&action);
+    }
+
+    /// Does an action: the focused pane first, then what is everywhere.
+    pub fn act(&mut self, action: &Action) {
+        if self.shared.read_only && action.changes() {
+            self.flash(
+                Flash::warning("this screen is read-only")
+                    .next("Start it without --read-only to change something."),
+            );
+            return;
+        }
+        let Some(id) = self.top().map(|slot| slot.id) else { return };
+        if self.with(id, |pane, cx| pane.act(action, cx)) == Some(Handled::Yes) {
+            return;
+        }
+        if self.act_everywhere(action) == Handled::No {
+            self.flash(Flash::warning(format!("{} does nothing here", action.name)));
+        }
+    }
+
+    fn act_everywhere(&mut self, action: &Action) -> Handled {
+        match action.name {
+            "quit" => self.ask_to_quit(),
+            "back" | "cancel" => self.back(),
+            "prompt_command" => self.open_prompt(PromptKind::Command),
+            "prompt_filter" => self.open_prompt(PromptKind::Filter),
+            "help" => self.go(Route::Help { modes: self.modes() }),
+            "palette" => self.go(Route::Palette),
+            "aliases" => self.go(Route::Aliases),
+            "decide" => {
+                let oldest = self.shared.approvals.first().map(|waiting| waiting.approval);
+                self.go(Route::Approvals(oldest));
+            }
+            "show_me" => self.show_me(),
+            "ask" => self.ask(),
+            "history_back" => self.walk_history(-1),
+            "history_forward" => self.walk_history(1),
+            "history_last" => self.last_place(),
+            "toggle_header" => self.flags.tall_header = !self.flags.tall_header,
+            "toggle_crumbs" => self.flags.crumbs = !self.flags.crumbs,
+            "toggle_rail" => self.flags.rail = !self.flags.rail,
+            "fullscreen" => self.flags.fullscreen = !self.flags.fullscreen,
+            "redraw" => self.soil(Dirty::Everything),
+            "command" => self.run_command(&action.words),
+            "operation" => {
+                self.go(Route::Form {
+                    operation: action.words.to_string(),
+                    arguments: serde_json::Value::Null,
+                });
+            }
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
+    /// Esc: closes what is on top; the last pane stays.
+    fn back(&mut self) {
+        if self.flags.fullscreen {
+            self.flags.fullscreen = false;
+            return;
+        }
+        self.flash = None;
+        let id = self.top().map(|slot| slot.id);
+        self.close(id);
+    }
+
+    fn ask_to_quit(&mut self) {
+        if self.background.is_empty() {
+            self.quit = true;
+            return;
+        }
+        let running = self.background.values().map(|b| b.label.clone()).collect();
+        self.push_layer(Box::new(crate::tui::dialogs::Quit::new(running)));
+    }
+
+    fn open_prompt(&mut self, kind: PromptKind) {
+        let text = match kind {
+            PromptKind::Command => {
+                self.watch_namespaces();
+                String::new()
+            }
+            PromptKind::Filter => {
+                let Some(filter) = self.top().and_then(|slot| slot.pane.filter()) else {
+                    self.flash(Flash::warning("there is nothing to filter here"));
+                    return;
+                };
+                filter.to_owned()
+            }
+        };
+        self.prompt = Some(Prompt::new(kind, &text));
+        self.suggest();
+    }
+
+    fn prompt_key(&mut self, key: KeyEvent) {
+        let Some(prompt) = &mut self.prompt else { return };
+        let kind = prompt.kind;
+        match prompt.key(key, &self.command_history) {
+            Typed::Changed => self.prompt_changed(false),
+            Typed::Moved => {}
+            Typed::Done if kind == PromptKind::Filter => self.prompt_changed(true),
+            Typed::Done => {
+                let line = self.prompt.take().map(|p| p.text().trim().to_owned()).unwrap_or_default();
+                remember(&mut self.command_history, &line);
+                if !line.is_empty() {
+                    self.run_command(&line);
+                }
+            }
+            Typed::Cancelled => {
+                self.prompt = None;
+                if kind == PromptKind::Filter {
+                    // An empty filter is always understood.
+                    let _ = self.apply_filter("", true);
+                }
+            }
+            Typed::Other => {
+                // Arrows and pages move the table while its filter is typed.
+                let modes = self.modes();
+                let found = self.keymap.find(&modes, key).map(|b| b.action.clone());
+                if let Some(action) =
+                    found.filter(|a| matches!(a.name, "up" | "down" | "page_up" | "page_down"))
+                {
+                    self.act(&action);
+                }
+            }
+        }
+    }
+
+    /// The prompt's text is another one: filters apply at once, commands are completed.
+    pub(super) fn prompt_changed(&mut self, done: bool) {
+        let Some(prompt) = &self.prompt else { return };
+        if prompt.kind == PromptKind::Command {
+            return self.suggest();
+        }
+        let text = prompt.text().to_owned();
+        let result = self.apply_filter(&text, done);
+        match (result, &mut self.prompt) {
+            (Ok(()), prompt) if done => *prompt = None,
+            (result, Some(prompt)) => prompt.error = result.err(),
+            _ => {}
+        }
+    }
+
+    fn apply_filter(&mut self, text: &str, done: bool) -> Result<(), String> {
+        let Some(id) = self.top().map(|slot| slot.id) else { return Ok(()) };
+        self.with(id, |pane, cx| pane.filter_changed(text, done, cx)).unwrap_or(Ok(()))
+    }
+
+    fn paste(&mut self, text: &str) {
+        if let Some(prompt) = &mut self.prompt {
+            prompt.insert(text);
+            self.prompt_changed(false);
+        } else if let Some(id) = self.top().map(|slot| slot.id) {
+            self.with(id, |pane, cx| pane.paste(text, cx));
+        }
+        self.soil(Dirty::Input);
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) {
+        let Some((id, area)) = self.top().map(|slot| slot.id).zip(self.drawn.focused) else { return };
+        if area.contains(Position { x: mouse.column, y: mouse.row })
+            && self.with(id, |pane, cx| pane.mouse(mouse, area, cx)) == Some(Handled::Yes)
+        {
+            self.soil(Dirty::Input);
+        }
+    }
+
+    /// Goes to where an agent points.
+    fn show_me(&mut self) {
+        let Some(pointer) = self.shared.pointers.last().cloned() else {
+            self.flash(Flash::info("nobody points at anything"));
+            return;
+        };
+        let kind = self.resolve_kind(&pointer.kind);
+        let query = crate::tui::object::Query {
+            kind,
+            clusters: if pointer.cluster.is_empty() { Vec::new() } else { vec![pointer.cluster.clone()] },
+            namespaces: crate::tui::object::Namespaces::parse(&pointer.namespace),
+            select: Some(crate::rows::RowKey::new(&*pointer.cluster, &pointer.namespace, &pointer.name)),
+            ..Default::default()
+        };
+        self.go(Route::Resources(query));
+    }
+
+    /// A question about the row under the cursor, in a form of `message_send`.
+    fn ask(&mut self) {
+        let about = self.top().and_then(|slot| slot.pane.focus().selected);
+        let mut arguments = serde_json::json!({ "kind": "ask" });
+        if let Some(about) = about {
+            arguments["about"] = about;
+        }
+        self.run_effect(Effect::Go(Route::Form { operation: "message_send".to_owned(), arguments }));
+    }
+}

@@ -1,0 +1,340 @@
+//! The application: panes, dialogs, the prompt, and what holds them together.
+//!
+//! It takes events one at a time and never waits; effects run on the [`Executor`]. The runner (or
+//! a test) feeds it and asks it to draw when [`App::dirty`] says so.
+
+mod commands;
+mod draw;
+mod focus;
+mod input;
+mod perform;
+mod session;
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::chrome::Flags;
+use super::effect::{Cx, Effect, Flash, Message, PaneId, Ticket};
+use super::executor::{Envelope, Executor};
+use super::keymap::Keymap;
+use super::pane::Pane;
+use super::prompt::Prompt;
+use super::shared::Shared;
+use super::theme::Theme;
+use crate::base::{Result, SharedClock};
+use crate::bus::Event;
+use crate::gate::Client;
+
+/// How the console starts.
+#[derive(Clone)]
+pub struct Options {
+    /// Typed after `:` at the start: `pods -A`. Without one, pods of all namespaces.
+    pub command: Option<String>,
+    /// A theme's name: one of ours, or a file in the theme folders.
+    pub theme: Option<String>,
+    /// Where own `themes/` and `keymaps/` folders are.
+    pub config_dir: Option<PathBuf>,
+    /// No key that changes something.
+    pub read_only: bool,
+    pub mouse: bool,
+    /// The namespace that new tables show; `None` shows all.
+    pub namespace: Option<String>,
+    pub clock: SharedClock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            command: None,
+            theme: None,
+            config_dir: None,
+            read_only: false,
+            mouse: true,
+            namespace: None,
+            clock: Arc::new(crate::base::SystemClock),
+        }
+    }
+}
+
+/// How soon a frame is wanted. Ordered: the runner waits less for the greater ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Dirty {
+    #[default]
+    No,
+    /// Something came in: at most 30 frames a second show it.
+    Data,
+    /// A key was pressed: its effect is shown at once.
+    Input,
+    /// Nothing on the terminal is as we believe: everything is written again.
+    Everything,
+}
+
+/// What only the terminal's owner can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outbound {
+    /// Onto the clipboard (OSC 52).
+    Copy(String),
+    Bell,
+    /// Leave the screen to `$EDITOR`, then call [`App::edited`].
+    Editor {
+        ticket: Ticket,
+        text: String,
+        suffix: &'static str,
+    },
+}
+
+struct Slot {
+    id: PaneId,
+    pane: Box<dyn Pane>,
+}
+
+/// A change that runs whether its pane is still there or not.
+struct Background {
+    label: String,
+    since: Timestamp,
+}
+
+/// See the module.
+pub struct App {
+    shared: Shared,
+    clock: SharedClock,
+    keymap: Keymap,
+    theme: Theme,
+    options: Options,
+    executor: Executor,
+    tickets: u64,
+    panes: u64,
+    /// The drill-down, the top one shown.
+    stack: Vec<Slot>,
+    layers: Vec<Slot>,
+    prompt: Option<Prompt>,
+    command_history: Vec<String>,
+    /// Command lines that led somewhere, for `[`, `]` and `-`.
+    places: Vec<String>,
+    place: usize,
+    flash: Option<(Flash, Timestamp)>,
+    flags: Flags,
+    background: HashMap<Ticket, Background>,
+    session: session::Session,
+    outbound: VecDeque<Outbound>,
+    dirty: Dirty,
+    quit: bool,
+    drawn: draw::Drawn,
+}
+
+impl App {
+    /// Starts on the client's system. Messages for it come out of the receiver.
+    pub fn new(client: Client, options: Options) -> Result<(Self, mpsc::Receiver<Envelope>)> {
+        let mut shared = Shared::new(client.actor().clone(), client.catalogue());
+        shared.read_only = options.read_only;
+        if let Some(namespace) = &options.namespace {
+            shared.namespaces = super::object::Namespaces::parse(namespace);
+        }
+        let (executor, receiver) = Executor::new(client);
+        let mut app = Self {
+            shared,
+            clock: options.clock.clone(),
+            keymap: Keymap::embedded()?,
+            theme: super::skin::load("default", &[])?.theme,
+            executor,
+            tickets: 0,
+            panes: 0,
+            stack: Vec::new(),
+            layers: Vec::new(),
+            prompt: None,
+            command_history: Vec::new(),
+            places: Vec::new(),
+            place: 0,
+            flash: None,
+            flags: Flags::default(),
+            background: HashMap::new(),
+            session: session::Session::default(),
+            outbound: VecDeque::new(),
+            dirty: Dirty::Everything,
+            quit: false,
+            drawn: draw::Drawn::default(),
+            options,
+        };
+        app.reload_files();
+        app.start_session();
+        let first = app.options.command.clone().unwrap_or_else(|| "pods".to_owned());
+        app.run_command(&first);
+        Ok((app, receiver))
+    }
+
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub fn client(&self) -> &Client {
+        self.executor.client()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn wants_quit(&self) -> bool {
+        self.quit
+    }
+
+    pub fn dirty(&self) -> Dirty {
+        self.dirty
+    }
+
+    pub fn soil(&mut self, dirty: Dirty) {
+        self.dirty = self.dirty.max(dirty);
+    }
+
+    /// What the terminal's owner must do next.
+    pub fn outbound(&mut self) -> Option<Outbound> {
+        self.outbound.pop_front()
+    }
+
+    /// The folders of themes and keymaps, to watch.
+    pub fn watched_folders(&self) -> Vec<PathBuf> {
+        let Some(dir) = &self.options.config_dir else { return Vec::new() };
+        ["themes", "skins", "keymaps"].iter().map(|name| dir.join(name)).filter(|p| p.is_dir()).collect()
+    }
+
+    /// Reads themes and keymaps again, after a file changed. What is wrong is said, and the old stays.
+    pub fn reload_files(&mut self) {
+        let dir = self.options.config_dir.clone();
+        let name = self.options.theme.clone().unwrap_or_else(|| "default".to_owned());
+        self.load_theme(&name);
+        let Some(folder) = dir.map(|d| d.join("keymaps")) else { return };
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+            .collect();
+        files.sort();
+        match Keymap::load(&files) {
+            Ok(keymap) => self.keymap = keymap,
+            Err(error) => self.flash(Flash::error(&error)),
+        }
+        self.soil(Dirty::Everything);
+    }
+
+    fn theme_folders(&self) -> Vec<PathBuf> {
+        let mut folders: Vec<PathBuf> = Vec::new();
+        if let Some(dir) = &self.options.config_dir {
+            folders.extend(["themes", "skins"].map(|name| dir.join(name)));
+        }
+        folders.extend(super::skin::k9s_folders(|name| std::env::var(name).ok()));
+        folders
+    }
+
+    fn load_theme(&mut self, name: &str) {
+        match super::skin::load(name, &self.theme_folders()) {
+            Ok(loaded) => {
+                self.theme = loaded.theme;
+                super::skin::Depth::detect(|name| std::env::var(name).ok()).fit(&mut self.theme);
+                if let Some(warning) = loaded.warnings.first() {
+                    self.flash(Flash::warning(warning.clone()));
+                }
+                self.soil(Dirty::Everything);
+            }
+            Err(error) => self.flash(Flash::error(&error)),
+        }
+    }
+
+    /// The focused pane or layer.
+    fn top(&self) -> Option<&Slot> {
+        self.layers.last().or(self.stack.last())
+    }
+
+    fn modes(&self) -> Vec<CompactString> {
+        let Some(top) = self.top() else { return vec!["global".into()] };
+        let mut modes = top.pane.modes();
+        modes.push(if self.layers.is_empty() { "global".into() } else { "dialog".into() });
+        modes
+    }
+
+    /// Lets a pane do something and performs what it asks for.
+    fn with<T>(&mut self, id: PaneId, work: impl FnOnce(&mut dyn Pane, &mut Cx<'_>) -> T) -> Option<T> {
+        let now = self.clock.now();
+        let mut effects = Vec::new();
+        let slot = self.stack.iter_mut().chain(&mut self.layers).find(|slot| slot.id == id)?;
+        let mut cx = Cx::new(&self.shared, now, &mut effects, &mut self.tickets);
+        let result = work(slot.pane.as_mut(), &mut cx);
+        self.perform(Some(id), effects);
+        Some(result)
+    }
+
+    fn every_pane(&mut self, mut work: impl FnMut(&mut dyn Pane, &mut Cx<'_>)) {
+        let ids: Vec<PaneId> = self.stack.iter().chain(&self.layers).map(|slot| slot.id).collect();
+        for id in ids {
+            self.with(id, |pane, cx| work(pane, cx));
+        }
+    }
+
+    /// Takes a message of the executor.
+    pub fn receive(&mut self, envelope: Envelope) {
+        if !self.executor.arrived(&envelope.message) {
+            return;
+        }
+        match envelope.to {
+            None => self.receive_own(envelope.message),
+            Some(id) => {
+                let visible = self.is_visible(id);
+                self.with(id, |pane, cx| pane.receive(envelope.message, cx));
+                if visible {
+                    self.soil(Dirty::Data);
+                }
+            }
+        }
+    }
+
+    fn is_visible(&self, id: PaneId) -> bool {
+        self.layers.iter().any(|slot| slot.id == id) || self.stack.last().is_some_and(|slot| slot.id == id)
+    }
+
+    /// Takes an event of the bus.
+    pub fn event(&mut self, event: Arc<Event>) {
+        self.note_event(&event);
+        self.every_pane(|pane, cx| pane.receive(Message::Event(event.clone()), cx));
+    }
+
+    /// The editor was closed: see [`Outbound::Editor`].
+    pub fn edited(&mut self, ticket: Ticket, owner_result: Result<Option<String>>) {
+        let Some(owner) = self.session.editing.take() else { return };
+        self.with(owner, |pane, cx| pane.receive(Message::Edited { ticket, result: owner_result }, cx));
+        self.soil(Dirty::Everything);
+    }
+
+    /// Says something to the operator for a while.
+    fn flash(&mut self, flash: Flash) {
+        use crate::bus::Level;
+        let seconds = match flash.level {
+            Level::Info => 3,
+            Level::Warning => 6,
+            Level::Error => 12,
+        };
+        if flash.level == Level::Error {
+            let text = crate::base::SafeText::new(&flash.text);
+            self.shared.happened(super::shared::Happening {
+                at: self.clock.now(),
+                actor: None,
+                call: None,
+                text,
+                mark: super::shared::Mark::Failed,
+            });
+        }
+        let until = self.clock.now().checked_add(std::time::Duration::from_secs(seconds));
+        self.flash = until.ok().map(|until| (flash, until));
+        self.soil(Dirty::Data);
+    }
+
+    fn run_effect(&mut self, effect: Effect) {
+        let owner = self.top().map(|slot| slot.id);
+        self.perform(owner, vec![effect]);
+    }
+}

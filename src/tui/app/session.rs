@@ -1,0 +1,363 @@
+//! What the application itself asks for: clusters, kinds, who is here, what waits.
+//!
+//! Signals of the bus are level-triggered: on each the state is read again, never counted, and
+//! never more than once at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{App, Dirty, Outbound};
+use crate::base::{Actor, SafeText};
+use crate::bus::{CallPhase, Event};
+use crate::gate::{Frame, Reply, Request};
+use crate::rows::Table;
+use crate::tui::effect::{Message, PaneId, Ticket};
+use crate::tui::shared::{ClusterInfo, KindInfo, Participant, Waiting};
+
+/// The least time between two reads of the same thing.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// One thing that is read again when a signal says so.
+#[derive(Default)]
+struct Reread {
+    running: Option<Ticket>,
+    /// A signal came since the running read began.
+    again: bool,
+    not_before: Option<Timestamp>,
+}
+
+impl Reread {
+    /// When a read that waits may begin.
+    fn due(&self) -> Option<Timestamp> {
+        if self.again && self.running.is_none() { self.not_before } else { None }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Session {
+    clusters: Option<Ticket>,
+    kinds: Option<Ticket>,
+    namespaces_watch: Option<Ticket>,
+    namespace_table: Table,
+    /// For completion.
+    pub namespaces: Vec<CompactString>,
+    participants: Reread,
+    approvals: Reread,
+    pub has_focus_set: bool,
+    pub published: Option<Value>,
+    /// The pane that waits for the editor.
+    pub editing: Option<PaneId>,
+}
+
+impl Session {
+    pub fn wake(&self) -> Option<Timestamp> {
+        self.participants.due().into_iter().chain(self.approvals.due()).min()
+    }
+}
+
+impl App {
+    pub(super) fn start_session(&mut self) {
+        self.session.has_focus_set = self.shared.has_operation("focus_set");
+        self.read_clusters(true);
+        self.read_kinds();
+        self.read_participants();
+        self.read_approvals();
+    }
+
+    /// Reads the clusters once. Watching them asks every server again and again, which is for the pane that
+    /// shows them. Offline gives the names at once; how the servers are follows.
+    fn read_clusters(&mut self, offline: bool) {
+        if self.shared.has_operation("cluster_list") {
+            let ticket = self.next_ticket();
+            self.executor.call(None, ticket, Request::new("cluster_list", json!({ "offline": offline })));
+            self.session.clusters = Some(ticket);
+        }
+    }
+
+    /// Other clusters are in view: what is known of the old ones is read again for these.
+    pub(super) fn cluster_changed(&mut self) {
+        if let Some(old) = self.session.namespaces_watch.take() {
+            self.executor.cancel(old);
+            self.session.namespace_table = Table::default();
+            self.session.namespaces.clear();
+        }
+        self.read_clusters(false);
+        self.read_kinds();
+    }
+
+    fn cluster_argument(&self) -> Value {
+        match self.shared.clusters.first() {
+            Some(cluster) => json!({ "cluster": cluster }),
+            None => json!({}),
+        }
+    }
+
+    pub(super) fn read_kinds(&mut self) {
+        if self.shared.has_operation("kind_list") {
+            let ticket = self.next_ticket();
+            let mut arguments = self.cluster_argument();
+            // In one page: completion needs them all.
+            arguments["limit"] = json!(100_000);
+            let request = Request::new("kind_list", arguments);
+            self.executor.call(None, ticket, request);
+            self.session.kinds = Some(ticket);
+        }
+    }
+
+    /// The namespaces, once someone wants to complete one.
+    pub(super) fn watch_namespaces(&mut self) {
+        if self.session.namespaces_watch.is_some() || !self.shared.has_operation("resource_list") {
+            return;
+        }
+        let ticket = self.next_ticket();
+        let mut arguments = self.cluster_argument();
+        arguments["kind"] = json!("namespaces");
+        self.executor.watch(None, ticket, Request::new("resource_list", arguments));
+        self.session.namespaces_watch = Some(ticket);
+    }
+
+    fn read_participants(&mut self) {
+        self.reread("participant_list", |session| &mut session.participants);
+    }
+
+    fn read_approvals(&mut self) {
+        self.reread("approval_list", |session| &mut session.approvals);
+    }
+
+    fn reread(&mut self, operation: &str, which: fn(&mut Session) -> &mut Reread) {
+        if !self.shared.has_operation(operation) {
+            return;
+        }
+        let now = self.clock.now();
+        let ticket = self.next_ticket();
+        let reread = which(&mut self.session);
+        if reread.running.is_some() || reread.not_before.is_some_and(|t| now < t) {
+            reread.again = true;
+            return;
+        }
+        *reread = Reread { running: Some(ticket), again: false, not_before: now.checked_add(PAUSE).ok() };
+        self.executor.call(None, ticket, Request::new(operation, json!({})));
+    }
+
+    /// Reads what had to wait.
+    pub(super) fn session_due(&mut self) {
+        let now = self.clock.now();
+        if self.session.participants.due().is_some_and(|due| due <= now) {
+            self.read_participants();
+        }
+        if self.session.approvals.due().is_some_and(|due| due <= now) {
+            self.read_approvals();
+        }
+    }
+
+    pub(super) fn note_event(&mut self, event: &Arc<Event>) {
+        let now = self.clock.now();
+        if self.shared.note(event, now) {
+            self.soil(Dirty::Data);
+        }
+        match event.as_ref() {
+            Event::Participants { .. } => self.read_participants(),
+            Event::Approval(_) => self.read_approvals(),
+            Event::Call(call) if matches!(call.phase, CallPhase::Held { .. }) => {
+                if !call.actor.same_as(&self.shared.actor) {
+                    self.outbound.push_back(Outbound::Bell);
+                }
+                self.read_approvals();
+            }
+            Event::Resync { .. } => {
+                self.read_participants();
+                self.read_approvals();
+            }
+            Event::Call(_) | Event::Message(_) | Event::Store { .. } | Event::Notice { .. } => {}
+        }
+    }
+
+    pub(super) fn receive_own(&mut self, message: Message) {
+        match message {
+            Message::Reply { ticket, result } => {
+                if self.finish_background(ticket, &result) {
+                    return;
+                }
+                let output = match result {
+                    Ok(Reply::Done { output, .. }) => Some(output),
+                    Ok(Reply::Held(_)) | Err(_) => None,
+                };
+                self.own_reply(ticket, output);
+            }
+            Message::Frame { ticket, frame: Frame::Table(delta) } => {
+                if self.session.namespaces_watch == Some(ticket) {
+                    self.session.namespace_table.apply(delta, None);
+                    let rows = self.session.namespace_table.slots().iter();
+                    let mut names: Vec<CompactString> = rows.map(|(_, row)| row.key.name.clone()).collect();
+                    names.sort();
+                    self.session.namespaces = names;
+                    self.suggest();
+                }
+                self.soil(Dirty::Data);
+            }
+            _ => {}
+        }
+    }
+
+    fn own_reply(&mut self, ticket: Ticket, output: Option<Value>) {
+        let session = &mut self.session;
+        if session.clusters == Some(ticket) {
+            if let Some(output) = output {
+                let first = self.shared.known_clusters.is_empty();
+                self.shared.known_clusters = clusters(&output);
+                if first {
+                    self.read_clusters(false);
+                }
+            }
+        } else if session.kinds == Some(ticket) {
+            if let Some(output) = output {
+                self.shared.kinds = kinds(&output).into();
+                self.suggest();
+            }
+        } else if session.participants.running == Some(ticket) {
+            session.participants.running = None;
+            if let Some(output) = output {
+                self.shared.participants = participants(&output, &self.shared.participants);
+            }
+            if self.session.participants.again {
+                self.read_participants();
+            }
+        } else if session.approvals.running == Some(ticket) {
+            session.approvals.running = None;
+            if let Some(output) = output {
+                self.shared.approvals = approvals(&output);
+            }
+            if self.session.approvals.again {
+                self.read_approvals();
+            }
+        } else {
+            return;
+        }
+        self.soil(Dirty::Data);
+    }
+}
+
+/// The rows of a page, each with its values by column.
+fn rows(output: &Value) -> impl Iterator<Item = impl Fn(&str) -> CompactString> {
+    let columns: Vec<&str> = output
+        .get("columns")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let rows = output.get("rows").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_array);
+    rows.map(move |row| {
+        let columns = columns.clone();
+        move |name: &str| {
+            let at = columns.iter().position(|column| *column == name);
+            at.and_then(|at| row.get(at)).and_then(Value::as_str).map(CompactString::new).unwrap_or_default()
+        }
+    })
+}
+
+/// `cluster_list`'s output.
+fn clusters(output: &Value) -> Vec<ClusterInfo> {
+    rows(output)
+        .map(|text| {
+            let version = text("VERSION");
+            ClusterInfo {
+                name: text("NAME"),
+                version: if version == "–" { CompactString::default() } else { version },
+                latency_ms: text("LATENCY")
+                    .split(' ')
+                    .next()
+                    .and_then(|n| n.parse::<f64>().ok())
+                    .map(|n| n.round() as i64),
+                up: match text("STATUS").as_str() {
+                    "Ready" => Some(true),
+                    "Connecting" | "" | "–" => None,
+                    _ => Some(false),
+                },
+                current: text("CURRENT") == "*",
+            }
+        })
+        .collect()
+}
+
+/// `kind_list`'s output.
+fn kinds(output: &Value) -> Vec<KindInfo> {
+    rows(output)
+        .map(|text| {
+            let (id, kind) = (text("NAME"), text("KIND"));
+            let (plural, group) = id.split_once('.').unwrap_or((&id, ""));
+            KindInfo {
+                plural: plural.into(),
+                group: group.into(),
+                singular: kind.to_lowercase(),
+                version: text("VERSION"),
+                short_names: text("SHORT")
+                    .split(',')
+                    .filter(|s| !s.is_empty())
+                    .map(CompactString::new)
+                    .collect(),
+                namespaced: text("SCOPE") == "namespace",
+                kind,
+                id: id.clone(),
+            }
+        })
+        .collect()
+}
+
+/// `participant_list`'s output.
+fn participants(output: &Value, before: &[Participant]) -> Vec<Participant> {
+    let list = output.get("participants").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(|item| {
+            let actor: Actor = serde_json::from_value(item.get("actor")?.clone()).ok()?;
+            let looks_at = SafeText::new(item.get("looks_at").and_then(Value::as_str).unwrap_or_default());
+            let running = item.get("activity").filter(|a| a.get("running") == Some(&Value::Bool(true)));
+            let doing = running.and_then(|activity| {
+                let at = activity.get("at")?.as_str()?.parse().ok()?;
+                Some((SafeText::new(activity.get("operation")?.as_str()?), at))
+            });
+            let known = before.iter().find(|p| p.actor.same_as(&actor)).and_then(|p| p.doing.clone());
+            Some(Participant { actor, looks_at, doing: doing.or(known) })
+        })
+        .collect()
+}
+
+/// `approval_list`'s output: what is still to be decided, the oldest first.
+fn approvals(output: &Value) -> Vec<Waiting> {
+    let list = output.get("approvals").and_then(Value::as_array);
+    let mut waiting: Vec<Waiting> = list
+        .into_iter()
+        .flatten()
+        .filter(|item| item.get("state").and_then(Value::as_str).is_none_or(|state| state == "pending"))
+        .filter_map(|item| {
+            let text =
+                |value: Option<&Value>| SafeText::new(value.and_then(Value::as_str).unwrap_or_default());
+            let target = item.get("target");
+            let target = match target {
+                Some(Value::String(line)) => SafeText::new(line),
+                Some(object) => {
+                    let part =
+                        |name: &str| object.get(name).and_then(Value::as_str).filter(|p| !p.is_empty());
+                    let parts: Vec<&str> = ["kind", "name"].iter().filter_map(|n| part(n)).collect();
+                    SafeText::new(&parts.join(" "))
+                }
+                None => SafeText::default(),
+            };
+            Some(Waiting {
+                approval: item.get("approval")?.as_str()?.parse().ok()?,
+                actor: item.get("actor").and_then(|a| serde_json::from_value(a.clone()).ok()),
+                operation: text(item.get("operation")),
+                target,
+                summary: text(item.get("summary")),
+                expires_at: item.get("expires_at").and_then(Value::as_str).and_then(|t| t.parse().ok()),
+            })
+        })
+        .collect();
+    waiting.sort_by_key(|w| w.approval);
+    waiting
+}

@@ -1,0 +1,142 @@
+//! What Enter does: where an object leads to.
+
+use compact_str::CompactString;
+use serde_json::{Value, json};
+
+use super::Resources;
+use crate::base::Error;
+use crate::gate::Request;
+use crate::tui::effect::Cx;
+use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
+
+impl Resources {
+    pub(super) fn enter(&mut self, cx: &mut Cx<'_>) {
+        let Some(object) = self.object() else { return };
+        let clusters: Vec<CompactString> = if object.cluster.is_empty() {
+            self.query.clusters.clone()
+        } else {
+            vec![object.cluster.clone()]
+        };
+        match object.plural() {
+            "pods" => cx.go(Route::Containers(object)),
+            "namespaces" => {
+                let namespaces = Namespaces::One(object.name.clone());
+                cx.namespace(namespaces.clone());
+                cx.go(Route::Resources(Query {
+                    kind: "pods".into(),
+                    clusters,
+                    namespaces,
+                    ..Query::default()
+                }));
+            }
+            "nodes" => cx.go(Route::Resources(Query {
+                kind: "pods".into(),
+                clusters,
+                fields: Some(format!("spec.nodeName={}", object.name)),
+                origin: Some(format!("node {}", object.name)),
+                ..Query::default()
+            })),
+            "customresourcedefinitions" => cx.go(Route::Resources(Query {
+                // A definition's name is the plural and the group of what it defines.
+                kind: object.name.clone(),
+                clusters,
+                namespaces: cx.shared.namespaces.clone(),
+                ..Query::default()
+            })),
+            "deployments"
+            | "statefulsets"
+            | "daemonsets"
+            | "replicasets"
+            | "jobs"
+            | "services"
+            | "replicationcontrollers" => {
+                let mut arguments = object.arguments();
+                arguments["path"] = json!("spec.selector");
+                arguments["format"] = json!("json");
+                let ticket = cx.call(Request::new("resource_get", arguments));
+                self.drilling = Some((ticket, object));
+            }
+            _ => cx.go(Route::Text(TextKind::Describe, object)),
+        }
+    }
+
+    /// Goes to the pods that a workload's selector means.
+    pub(super) fn drill_into(&mut self, object: &ObjectRef, output: &Value, cx: &mut Cx<'_>) {
+        let text = output.get("text").and_then(Value::as_str).unwrap_or_default();
+        let selector = serde_json::from_str(text).ok().and_then(|value: Value| selector(&value));
+        let Some(labels) = selector else {
+            let error =
+                Error::not_found(format!("{} {} selects no pods by label", object.plural(), object.name))
+                    .next("d describes it.");
+            cx.error(&error);
+            return;
+        };
+        let singular = object.plural().strip_suffix('s').unwrap_or(object.plural());
+        cx.go(Route::Resources(Query {
+            kind: "pods".into(),
+            clusters: if object.cluster.is_empty() {
+                self.query.clusters.clone()
+            } else {
+                vec![object.cluster.clone()]
+            },
+            namespaces: Namespaces::One(object.namespace.clone()),
+            labels: Some(labels),
+            origin: Some(format!("{singular} {}", object.name)),
+            ..Query::default()
+        }));
+    }
+}
+
+/// A label selector as the API's query parameter has it, from an object's `spec.selector`: a plain map (services)
+/// or `matchLabels` and `matchExpressions`.
+/// Source: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api>.
+fn selector(value: &Value) -> Option<String> {
+    let map = value.as_object()?;
+    let structured = map.contains_key("matchLabels") || map.contains_key("matchExpressions");
+    let labels = if structured { map.get("matchLabels").and_then(Value::as_object) } else { Some(map) };
+    let mut parts: Vec<String> = labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
+        .collect();
+    let expressions = map.get("matchExpressions").and_then(Value::as_array).filter(|_| structured);
+    for expression in expressions.into_iter().flatten() {
+        let key = expression.get("key")?.as_str()?;
+        let values: Vec<&str> = expression
+            .get("values")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        parts.push(match expression.get("operator")?.as_str()? {
+            "In" => format!("{key} in ({})", values.join(",")),
+            "NotIn" => format!("{key} notin ({})", values.join(",")),
+            "Exists" => key.to_owned(),
+            "DoesNotExist" => format!("!{key}"),
+            _ => return None,
+        });
+    }
+    (!parts.is_empty()).then(|| parts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_of_both_forms_are_written_as_queries() {
+        assert_eq!(selector(&json!({"app": "web", "tier": "db"})).unwrap(), "app=web,tier=db");
+        let structured = json!({
+            "matchLabels": {"app": "web"},
+            "matchExpressions": [
+                {"key": "env", "operator": "In", "values": ["a", "b"]},
+                {"key": "canary", "operator": "DoesNotExist"},
+            ],
+        });
+        assert_eq!(selector(&structured).unwrap(), "app=web,env in (a,b),!canary");
+        assert_eq!(selector(&json!({})), None);
+        assert_eq!(selector(&json!(null)), None);
+        assert_eq!(selector(&json!({"matchExpressions": [{"key": "a", "operator": "Near"}]})), None);
+    }
+}

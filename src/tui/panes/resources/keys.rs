@@ -1,0 +1,174 @@
+//! The keys of a table of objects, beyond moving and sorting.
+
+use super::Resources;
+use crate::rows::Cell;
+use crate::tui::action::Action;
+use crate::tui::dialogs::{Change, ChangeKind};
+use crate::tui::effect::{Cx, Flash};
+use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::pane::{Handled, Pane as _};
+
+impl Resources {
+    pub(super) fn key(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        match action.name {
+            "enter" => self.enter(cx),
+            "back" => return self.clear_filter(cx),
+            "refresh" => {
+                self.watch(cx);
+                cx.flash(Flash::info("read again"));
+            }
+            "yaml" => self.go_to_one(cx, |object| Route::Text(TextKind::Yaml, object)),
+            "describe" => self.go_to_one(cx, |object| Route::Text(TextKind::Describe, object)),
+            "edit" => self.go_to_one(cx, Route::Edit),
+            "events" => self.go_to_one(cx, Route::Events),
+            "logs" | "logs_previous" => self.logs(action.name == "logs_previous", cx),
+            "delete" => self.change(ChangeKind::Delete, cx),
+            "kill" => self.change(ChangeKind::Kill, cx),
+            "restart" => self.change(ChangeKind::Restart, cx),
+            "scale" => self.change(ChangeKind::Scale, cx),
+            "favourite" => self.favourite(&action.words, cx),
+            "warp" => self.warp(cx),
+            "node" => self.node(cx),
+            "save" => self.save(cx),
+            "decode" => self.go_to_one(cx, |object| Route::Text(TextKind::Yaml, object)),
+            "owner" => cx.flash(Flash::info("d describes the object with what owns it")),
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
+    /// Esc: first the filter, then faults only, then the marks; then the pane itself.
+    fn clear_filter(&mut self, cx: &mut Cx<'_>) -> Handled {
+        if !self.filter.is_empty() {
+            // An empty filter is always understood.
+            let _ = self.filter_changed("", true, cx);
+        } else if self.grid.faults_only() {
+            self.grid.toggle_faults(cx);
+        } else {
+            return Handled::No;
+        }
+        Handled::Yes
+    }
+
+    fn go_to_one(&self, cx: &mut Cx<'_>, route: impl FnOnce(ObjectRef) -> Route) {
+        match self.object() {
+            Some(object) => cx.go(route(object)),
+            None => nothing(cx),
+        }
+    }
+
+    fn logs(&self, previous: bool, cx: &mut Cx<'_>) {
+        let objects = self.objects();
+        if objects.is_empty() {
+            return nothing(cx);
+        }
+        cx.go(Route::Logs(LogTarget { objects, container: None, previous }));
+    }
+
+    fn change(&self, kind: ChangeKind, cx: &mut Cx<'_>) {
+        let objects = self.objects();
+        if objects.is_empty() {
+            return nothing(cx);
+        }
+        cx.layer(Box::new(Change::new(kind, objects, self.replicas(kind))));
+    }
+
+    /// How many replicas the row under the cursor has now, from its columns.
+    fn replicas(&self, kind: ChangeKind) -> Option<u32> {
+        if kind != ChangeKind::Scale {
+            return None;
+        }
+        let row = self.grid.selected()?;
+        let columns = self.grid.table().columns();
+        let cell = |name: &str| columns.iter().position(|c| c.name == name).and_then(|i| row.cells.get(i));
+        match (cell("READY"), cell("DESIRED")) {
+            (Some(Cell::Ratio(_, wanted)), _) => Some(*wanted),
+            (_, Some(Cell::Number(wanted))) => u32::try_from(*wanted).ok(),
+            (Some(Cell::Text(text)), _) => text.rsplit('/').next()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// 0 is every namespace, 1 to 9 are the last ones used.
+    fn favourite(&mut self, words: &str, cx: &mut Cx<'_>) {
+        let number: usize = words.parse().unwrap_or(0);
+        let namespaces = match number.checked_sub(1) {
+            None => Namespaces::All,
+            Some(i) => match cx.shared.favourites.get(i) {
+                Some(name) => Namespaces::One(name.clone()),
+                None => {
+                    cx.flash(
+                        Flash::info(format!("no namespace is on the key {number} yet"))
+                            .next(":ns NAME goes to one, and puts it on a key."),
+                    );
+                    return;
+                }
+            },
+        };
+        self.go_to_namespaces(namespaces, cx);
+    }
+
+    fn go_to_namespaces(&mut self, namespaces: Namespaces, cx: &mut Cx<'_>) {
+        cx.namespace(namespaces.clone());
+        if !self.namespaced {
+            return;
+        }
+        let query = Query {
+            namespaces,
+            origin: None,
+            select: None,
+            filter: Some(self.filter.clone()),
+            ..self.query.clone()
+        };
+        let next = Resources::new(query, cx.shared);
+        let old = std::mem::replace(self, next);
+        for ticket in old.watches.into_keys() {
+            cx.cancel(ticket);
+        }
+        self.start(cx);
+    }
+
+    fn warp(&mut self, cx: &mut Cx<'_>) {
+        let namespace = self.grid.selected().map(|row| row.key.namespace.clone());
+        match namespace.filter(|n| !n.is_empty()) {
+            Some(namespace) => self.go_to_namespaces(Namespaces::One(namespace), cx),
+            None => cx.flash(Flash::info("this row has no namespace")),
+        }
+    }
+
+    /// From a pod to its node.
+    fn node(&self, cx: &mut Cx<'_>) {
+        let Some(row) = self.grid.selected() else { return nothing(cx) };
+        let node =
+            self.grid.cell_text(row, "NODE", cx.now).filter(|n| !n.is_empty() && *n != "–" && *n != "<none>");
+        match node {
+            Some(name) => cx.go(Route::Resources(Query {
+                kind: "nodes".into(),
+                clusters: if row.key.cluster.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![(*row.key.cluster).into()]
+                },
+                select: Some(crate::rows::RowKey::new(row.key.cluster.clone(), "", &name)),
+                ..Query::default()
+            })),
+            None => cx.flash(Flash::info("this row names no node")),
+        }
+    }
+
+    /// Writes what is shown as CSV. The file is small beside what sorting costs, but a disk may hang: on a thread.
+    fn save(&mut self, cx: &mut Cx<'_>) {
+        let text = self.grid.csv(cx.now);
+        let stamp = cx.now.as_second();
+        let name =
+            format!("{}-{}-{stamp}.csv", self.plural(), self.query.namespaces.label().replace('/', "-"));
+        let path = std::env::temp_dir().join(&name);
+        let shown = path.display().to_string();
+        cx.job(move || std::fs::write(path, text).err().map(|e| e.to_string()));
+        cx.flash(Flash::info(format!("{} rows saved to {shown}", self.grid.shown())));
+    }
+}
+
+fn nothing(cx: &mut Cx<'_>) {
+    cx.flash(Flash::info("there is no row under the cursor"));
+}

@@ -1,0 +1,347 @@
+//! A table of objects of any kind, over one or several clusters.
+
+mod drill;
+mod keys;
+mod title;
+
+pub use title::thousands;
+
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
+use crossterm::event::MouseEvent;
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use serde_json::{Value, json};
+
+use crate::base::Error;
+use crate::gate::{Frame, Reply, Request};
+use crate::rows::RowKey;
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Flash, Message, Ticket};
+use crate::tui::object::{Namespaces, ObjectRef, Query};
+use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::shared::Shared;
+use crate::tui::widgets::grid::{Filtered, Grid, Paint};
+
+/// The pane.
+pub struct Resources {
+    query: Query,
+    /// Labels typed into the filter, beside those of the query.
+    typed_labels: Option<String>,
+    /// What stands after `/`: the local filter, or `-l …`.
+    filter: String,
+    namespaced: bool,
+    grid: Grid,
+    /// The watch of each cluster. The empty name is the current cluster.
+    watches: BTreeMap<Ticket, CompactString>,
+    errors: BTreeMap<CompactString, Error>,
+    /// Object whose selector is asked for, to go to its pods.
+    drilling: Option<(Ticket, ObjectRef)>,
+    /// Still to be put under the cursor.
+    select: Option<RowKey>,
+    started: Option<Timestamp>,
+}
+
+impl Resources {
+    pub fn new(query: Query, shared: &Shared) -> Self {
+        let kind = shared.kind(&query.kind);
+        let namespaced = kind.map_or(!is_cluster_wide(&query.kind), |k| k.namespaced);
+        let several = query.clusters.len() > 1;
+        let all = namespaced && query.namespaces == Namespaces::All;
+        let filter = query.filter.clone().unwrap_or_default();
+        Self {
+            grid: Grid::new(several, all),
+            select: query.select.clone(),
+            query,
+            typed_labels: None,
+            filter,
+            namespaced,
+            watches: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            drilling: None,
+            started: None,
+        }
+    }
+
+    fn is_pods(&self) -> bool {
+        self.query.kind == "pods"
+    }
+
+    /// The plural without its group, as titles and keymap modes have it.
+    fn plural(&self) -> &str {
+        self.query.kind.split('.').next().unwrap_or(&self.query.kind)
+    }
+
+    fn labels(&self) -> Option<String> {
+        let both: Vec<&str> = self
+            .query
+            .labels
+            .iter()
+            .chain(&self.typed_labels)
+            .map(String::as_str)
+            .filter(|l| !l.is_empty())
+            .collect();
+        (!both.is_empty()).then(|| both.join(","))
+    }
+
+    fn request(&self, cluster: &str) -> Request {
+        let mut arguments = json!({});
+        if !self.is_pods() {
+            arguments["kind"] = json!(self.query.kind);
+        }
+        if !cluster.is_empty() {
+            arguments["cluster"] = json!(cluster);
+        }
+        if self.namespaced {
+            match &self.query.namespaces {
+                Namespaces::All => arguments["all_namespaces"] = json!(true),
+                Namespaces::One(namespace) => arguments["namespace"] = json!(namespace),
+            }
+        }
+        for (name, value) in [("labels", self.labels()), ("fields", self.query.fields.clone())] {
+            if let Some(value) = value {
+                arguments[name] = json!(value);
+            }
+        }
+        Request::new(if self.is_pods() { "pod_list" } else { "resource_list" }, arguments)
+    }
+
+    /// Begins to watch, in place of what was watched before.
+    fn watch(&mut self, cx: &mut Cx<'_>) {
+        for ticket in std::mem::take(&mut self.watches).into_keys() {
+            cx.cancel(ticket);
+        }
+        self.errors.clear();
+        self.started = Some(cx.now);
+        let clusters =
+            if self.query.clusters.is_empty() { vec!["".into()] } else { self.query.clusters.clone() };
+        for cluster in clusters {
+            let ticket = cx.watch(self.request(&cluster));
+            self.watches.insert(ticket, cluster);
+        }
+    }
+
+    fn frame(&mut self, ticket: Ticket, frame: Frame, cx: &mut Cx<'_>) {
+        let Some(cluster) = self.watches.get(&ticket).cloned() else { return };
+        if let Frame::Table(delta) = frame {
+            let origin = (self.query.clusters.len() > 1).then_some(cluster.as_str());
+            self.grid.apply(delta, origin, cx);
+            if let Some(key) = &self.select
+                && self.grid.select(key)
+            {
+                self.select = None;
+            }
+        }
+    }
+
+    /// The object under the cursor.
+    fn object(&self) -> Option<ObjectRef> {
+        self.grid.selected().map(|row| ObjectRef::of(&self.query.kind, &row.key))
+    }
+
+    /// The marked objects, or the one under the cursor.
+    fn objects(&self) -> Vec<ObjectRef> {
+        self.grid.chosen().iter().map(|key| ObjectRef::of(&self.query.kind, key)).collect()
+    }
+}
+
+/// What has no namespace, for as long as discovery has not answered.
+fn is_cluster_wide(kind: &str) -> bool {
+    let plural = kind.split('.').next().unwrap_or(kind);
+    matches!(
+        plural,
+        "nodes"
+            | "namespaces"
+            | "persistentvolumes"
+            | "customresourcedefinitions"
+            | "clusterroles"
+            | "clusterrolebindings"
+            | "storageclasses"
+            | "ingressclasses"
+            | "priorityclasses"
+            | "runtimeclasses"
+            | "apiservices"
+            | "csinodes"
+            | "csidrivers"
+            | "volumeattachments"
+            | "componentstatuses"
+            | "certificatesigningrequests"
+            | "mutatingwebhookconfigurations"
+            | "validatingwebhookconfigurations"
+    )
+}
+
+impl Pane for Resources {
+    fn name(&self) -> CompactString {
+        self.plural().into()
+    }
+
+    fn modes(&self) -> Vec<CompactString> {
+        vec![self.plural().into(), "objects".into(), "table".into()]
+    }
+
+    fn title(&self, look: &Look<'_>) -> Line<'static> {
+        self.title_line(look)
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        let filter = std::mem::take(&mut self.filter);
+        if !filter.is_empty()
+            && let Err(error) = self.filter_changed(&filter, false, cx)
+        {
+            cx.flash(Flash::warning(error));
+        }
+        if self.watches.is_empty() {
+            self.watch(cx);
+        }
+    }
+
+    fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        if self.grid.act(action, cx) == Handled::Yes {
+            return Handled::Yes;
+        }
+        self.key(action, cx)
+    }
+
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) -> Handled {
+        match self.grid.mouse(event, area, cx) {
+            Some(true) => self.act(&Action::named("enter"), cx),
+            Some(false) => Handled::Yes,
+            None => Handled::No,
+        }
+    }
+
+    fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
+        match message {
+            Message::Frame { ticket, frame } => self.frame(ticket, frame, cx),
+            Message::Ended { ticket, error } => {
+                if let Some(cluster) = self.watches.remove(&ticket) {
+                    let error = error.unwrap_or_else(|| {
+                        Error::unavailable("the server ended the watch").next("Ctrl-r starts it again.")
+                    });
+                    self.errors.insert(cluster, error);
+                }
+            }
+            Message::Job { ticket, value } => {
+                self.grid.receive(ticket, value, cx);
+            }
+            Message::Reply { ticket, result } => match self.drilling.take() {
+                Some((asked, object)) if asked == ticket => match result {
+                    Ok(Reply::Done { output, .. }) => self.drill_into(&object, &output, cx),
+                    Ok(Reply::Held(held)) => cx.flash(Flash::warning(held.reason)),
+                    Err(error) => cx.error(&error),
+                },
+                other => self.drilling = other,
+            },
+            _ => {}
+        }
+    }
+
+    fn filter_changed(&mut self, text: &str, done: bool, cx: &mut Cx<'_>) -> Result<(), String> {
+        let wanted = match self.grid.set_filter(text, cx)? {
+            Filtered::Here => None,
+            // A selector that is still typed would start a watch with each key.
+            Filtered::Labels(_) if !done && self.started.is_some() => return Ok(()),
+            Filtered::Labels(labels) => {
+                self.grid.set_filter("", cx)?;
+                Some(labels).filter(|l| !l.is_empty())
+            }
+        };
+        text.clone_into(&mut self.filter);
+        if wanted != self.typed_labels {
+            self.typed_labels = wanted;
+            self.grid.clear(cx);
+            self.watch(cx);
+        }
+        Ok(())
+    }
+
+    fn filter(&self) -> Option<&str> {
+        Some(&self.filter)
+    }
+
+    fn command(&self) -> Option<String> {
+        let mut line = self.query.kind.to_string();
+        if self.namespaced {
+            line.push(' ');
+            line.push_str(self.query.namespaces.label());
+        }
+        if let Some(labels) = &self.query.labels {
+            line.push_str(&format!(" -l '{labels}'"));
+        }
+        if let [cluster] = self.query.clusters.as_slice() {
+            line.push_str(&format!(" -c '{cluster}'"));
+        }
+        Some(line)
+    }
+
+    fn layout(&mut self, area: Rect, now: Timestamp) {
+        self.grid.layout(area, now);
+    }
+
+    fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let pointers = &look.shared.pointers;
+        let pointed = |key: &RowKey| {
+            pointers.iter().any(|p| {
+                p.name == key.name
+                    && (p.namespace.is_empty() || p.namespace == key.namespace)
+                    && (p.cluster.is_empty() || *p.cluster == *key.cluster)
+                    && self.is_kind(&p.kind)
+            })
+        };
+        self.grid.render(look, &Paint { pointed: Some(&pointed) }, area, buf);
+        if self.grid.shown() == 0 {
+            self.render_empty(look, area, buf);
+        }
+    }
+
+    fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.grid.wake(now)
+    }
+
+    fn focus(&self) -> PaneFocus {
+        let key_value = |key: &RowKey| serde_json::to_value(key).unwrap_or(Value::Null);
+        let mut marked: Vec<&RowKey> = self.grid.marks().iter().collect();
+        marked.sort();
+        let selected = self.grid.selected();
+        let cluster = match (self.query.clusters.as_slice(), selected) {
+            ([one], _) => Some(one.to_string()),
+            (_, Some(row)) => Some(row.key.cluster.to_string()),
+            _ => None,
+        };
+        PaneFocus {
+            cluster,
+            namespace: match &self.query.namespaces {
+                Namespaces::One(name) if self.namespaced => Some(name.to_string()),
+                _ => None,
+            },
+            kind: Some(self.query.kind.to_string()),
+            filter: Some(self.filter.clone()),
+            selected: selected.map(|row| {
+                json!({
+                    "cluster": row.key.cluster,
+                    "namespace": row.key.namespace,
+                    "kind": self.query.kind,
+                    "name": row.key.name,
+                })
+            }),
+            marked: marked.into_iter().map(key_value).collect(),
+            columns: self.grid.column_names(),
+        }
+    }
+}
+
+impl Resources {
+    /// Whether a word for a kind, as an agent says it, means this table's.
+    fn is_kind(&self, word: &str) -> bool {
+        let plural = self.plural();
+        word.is_empty()
+            || word == plural
+            || word == self.query.kind
+            || plural.strip_suffix('s') == Some(word)
+            || plural.strip_suffix("es") == Some(word)
+    }
+}

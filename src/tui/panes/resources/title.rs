@@ -1,0 +1,205 @@
+//! The title, and what is said in place of rows that are not there.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::Resources;
+use crate::base::text::sanitize;
+use crate::rows::Phase;
+use crate::tui::object::Namespaces;
+use crate::tui::pane::Look;
+
+impl Resources {
+    /// `pods(shop)[12/1,204] /filter`, and in words what is not as it should be.
+    pub(super) fn title_line(&self, look: &Look<'_>) -> Line<'static> {
+        let theme = look.theme;
+        let scope = match (self.namespaced, &self.query.namespaces, &self.query.origin) {
+            (_, _, Some(origin)) => origin.clone(),
+            (true, namespaces, None) => namespaces.label().to_owned(),
+            (false, ..) => String::new(),
+        };
+        let mut spans = vec![Span::styled(format!(" {}", sanitize(self.plural())), theme.title)];
+        if !scope.is_empty() {
+            spans.push(Span::styled("(", theme.title));
+            spans.push(Span::styled(sanitize(&scope).into_owned(), theme.title_highlight));
+            spans.push(Span::styled(")", theme.title));
+        }
+        let (shown, total) = (self.grid.shown(), self.grid.total());
+        let narrowed = !self.grid.filter().is_empty() || self.grid.faults_only();
+        let count =
+            if narrowed { format!("{}/{}", thousands(shown), thousands(total)) } else { thousands(total) };
+        spans.push(Span::styled("[", theme.title));
+        spans.push(Span::styled(count, theme.title_counter));
+        spans.push(Span::styled("]", theme.title));
+        let filter = match &self.query.labels {
+            Some(labels) if self.filter.is_empty() => format!("-l {labels}"),
+            _ => self.filter.clone(),
+        };
+        if !filter.is_empty() {
+            spans.push(Span::styled(format!(" /{}", sanitize(&filter)), theme.title_filter));
+        }
+        if self.grid.faults_only() {
+            spans.push(Span::styled(" faults only", theme.title_filter));
+        }
+        for (words, bad) in self.states(look) {
+            let style = if bad { theme.warning } else { theme.dim };
+            spans.push(Span::styled(format!(" {}", sanitize(&words)), style));
+        }
+        if self.grid.is_working(look.now) {
+            spans.push(Span::styled(" sorting…", theme.dim));
+        }
+        spans.push(Span::raw(" "));
+        Line::from(spans)
+    }
+
+    /// What is not live, in words; whether it is bad.
+    fn states(&self, look: &Look<'_>) -> Vec<(String, bool)> {
+        let several = self.query.clusters.len() > 1;
+        let named = |cluster: &str, words: String| {
+            if several && !cluster.is_empty() { format!("{cluster}: {words}") } else { words }
+        };
+        let mut states = Vec::new();
+        for (cluster, phase) in self.grid.table().sources() {
+            let (words, bad) = match phase {
+                Phase::Live => continue,
+                Phase::Connecting => ("connecting…".to_owned(), false),
+                Phase::Loading { seen, expected: Some(all) } => {
+                    (format!("loading {} of {}…", thousands(*seen as usize), thousands(*all as usize)), false)
+                }
+                Phase::Loading { seen, expected: None } => {
+                    (format!("loading {}…", thousands(*seen as usize)), false)
+                }
+                Phase::Polling { every_seconds, reason } => {
+                    (format!("polling every {every_seconds} s ({reason})"), true)
+                }
+                Phase::Reconnecting { reason, since, .. } => {
+                    let old = crate::rows::cell::age(look.now.as_second() - since);
+                    (format!("stale since {old}, reconnecting: {reason}"), true)
+                }
+                Phase::Failed { error } => (error.message.clone(), true),
+            };
+            states.push((named(cluster, words), bad));
+        }
+        for (cluster, error) in &self.errors {
+            if !self
+                .grid
+                .table()
+                .sources()
+                .get(cluster.as_str())
+                .is_some_and(|p| matches!(p, Phase::Failed { .. }))
+            {
+                states.push((named(cluster, error.message.clone()), true));
+            }
+        }
+        states
+    }
+
+    /// Why there are no rows, and which key changes that.
+    pub(super) fn render_empty(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let (what, next) = self.why_empty();
+        let y = area.y + area.height / 3;
+        for (i, (text, style)) in [(what, look.theme.body), (next, look.theme.dim)].into_iter().enumerate() {
+            let text = sanitize(&text).into_owned();
+            let width =
+                unicode_width::UnicodeWidthStr::width(text.as_str()).min(usize::from(area.width)) as u16;
+            let row = y + i as u16;
+            if row < area.bottom() && row > area.y {
+                let x = area.x + (area.width - width) / 2;
+                buf.set_stringn(
+                    x,
+                    row,
+                    text,
+                    usize::from(width),
+                    style.patch(
+                        look.theme
+                            .table
+                            .bg
+                            .map_or_else(Default::default, |bg| ratatui::style::Style::new().bg(bg)),
+                    ),
+                );
+            }
+        }
+    }
+
+    fn why_empty(&self) -> (String, String) {
+        let plural = self.plural();
+        let total = self.grid.total();
+        if total > 0 {
+            let rows = thousands(total);
+            if self.grid.faults_only() && self.grid.filter().is_empty() {
+                return (
+                    format!("nothing is wrong with any of {rows} {plural}"),
+                    "Ctrl-z shows them all".to_owned(),
+                );
+            }
+            return (
+                format!("none of {rows} {plural} matches /{}", self.grid.filter()),
+                "Esc clears the filter".to_owned(),
+            );
+        }
+        if let Some(error) = self.first_error() {
+            let next = error.next_step().to_owned();
+            return (error.message.clone(), format!("{next} Ctrl-r tries again."));
+        }
+        let loading = self.grid.table().sources().values().find_map(|phase| match phase {
+            Phase::Connecting => Some("connecting…".to_owned()),
+            Phase::Loading { seen, .. } => {
+                Some(format!("loading {plural}, {} so far…", thousands(*seen as usize)))
+            }
+            Phase::Reconnecting { reason, .. } => Some(format!("reconnecting: {reason}")),
+            _ => None,
+        });
+        if let Some(words) = loading {
+            return (words, "rows appear as they come".to_owned());
+        }
+        if self.grid.table().sources().is_empty()
+            && !self.watches.is_empty()
+            && self.grid.table().columns().is_empty()
+        {
+            return (format!("asking for {plural}…"), "rows appear as they come".to_owned());
+        }
+        if let Some(labels) = self.labels() {
+            let next = if self.typed_labels.is_some() { "Esc clears the selector" } else { "Esc goes back" };
+            return (format!("there are no {plural} with the labels {labels}"), next.to_owned());
+        }
+        match &self.query.namespaces {
+            Namespaces::One(namespace) if self.namespaced => (
+                format!("there are no {plural} in the namespace {namespace}"),
+                "0 shows all namespaces".to_owned(),
+            ),
+            _ => (format!("there are no {plural}"), "they appear here as soon as there are some".to_owned()),
+        }
+    }
+
+    fn first_error(&self) -> Option<&crate::base::Error> {
+        let failed = self.grid.table().sources().values().find_map(|phase| match phase {
+            Phase::Failed { error } => Some(error),
+            _ => None,
+        });
+        failed.or_else(|| self.errors.values().next())
+    }
+}
+
+/// `12,345`.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_are_grouped() {
+        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(super::thousands(n), text);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The one line that is typed into: commands after `:`, filters after `/`.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// How many lines each history keeps.
+const HISTORY: usize = 100;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    Command,
+    Filter,
+}
+
+/// What is typed, and what could follow.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    pub kind: PromptKind,
+    text: String,
+    /// In bytes, always at a grapheme's border.
+    cursor: usize,
+    /// Whole lines that `text` could become, the likeliest first.
+    pub suggestions: Vec<String>,
+    /// What is wrong with the text, in one sentence.
+    pub error: Option<String>,
+    /// How far back in the history one has gone, and what was typed before.
+    past: Option<(usize, String)>,
+}
+
+/// What a key did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed {
+    Changed,
+    Moved,
+    Done,
+    Cancelled,
+    /// Not for a prompt: arrows while a filter is typed move the table's cursor.
+    Other,
+}
+
+impl Prompt {
+    pub fn new(kind: PromptKind, text: &str) -> Self {
+        Self {
+            kind,
+            text: text.to_owned(),
+            cursor: text.len(),
+            suggestions: Vec::new(),
+            error: None,
+            past: None,
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the cursor is, in bytes.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// What the likeliest suggestion adds to the text.
+    pub fn ghost(&self) -> &str {
+        let at_end = self.cursor == self.text.len();
+        self.suggestions
+            .first()
+            .filter(|_| at_end)
+            .and_then(|line| line.strip_prefix(self.text.as_str()))
+            .unwrap_or_default()
+    }
+
+    pub fn set(&mut self, text: &str) {
+        text.clone_into(&mut self.text);
+        self.cursor = text.len();
+    }
+
+    pub fn insert(&mut self, text: &str) {
+        let clean: String = text.chars().filter(|c| !c.is_control()).collect();
+        self.text.insert_str(self.cursor, &clean);
+        self.cursor += clean.len();
+    }
+
+    /// Takes a key. `history` is the lines typed before, the newest last.
+    pub fn key(&mut self, key: KeyEvent, history: &[String]) -> Typed {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        match key.code {
+            KeyCode::Enter => Typed::Done,
+            KeyCode::Esc => Typed::Cancelled,
+            KeyCode::Char('c') if control => Typed::Cancelled,
+            KeyCode::Char('u') if control => {
+                self.set("");
+                Typed::Changed
+            }
+            KeyCode::Char('w') if control => self.delete_word(),
+            KeyCode::Backspace if alt => self.delete_word(),
+            KeyCode::Char('e') if control => self.move_to(self.text.len()),
+            KeyCode::Char('f') if control => self.right(),
+            KeyCode::Char(c) if !control && !alt => {
+                self.insert(c.encode_utf8(&mut [0; 4]));
+                Typed::Changed
+            }
+            KeyCode::Backspace => {
+                // Backspace on nothing leaves the prompt, as in vi.
+                if self.text.is_empty() {
+                    return Typed::Cancelled;
+                }
+                let from = self.previous();
+                self.text.replace_range(from..self.cursor, "");
+                self.cursor = from;
+                Typed::Changed
+            }
+            KeyCode::Delete => {
+                let to = self.following();
+                self.text.replace_range(self.cursor..to, "");
+                Typed::Changed
+            }
+            KeyCode::Left => self.move_to(self.previous()),
+            KeyCode::Right => self.right(),
+            KeyCode::Home => self.move_to(0),
+            KeyCode::End => self.move_to(self.text.len()),
+            KeyCode::Tab => self.accept(),
+            KeyCode::Up if self.kind == PromptKind::Command => self.back(history),
+            KeyCode::Down if self.kind == PromptKind::Command => self.forth(history),
+            _ => Typed::Other,
+        }
+    }
+
+    fn move_to(&mut self, cursor: usize) -> Typed {
+        self.cursor = cursor;
+        Typed::Moved
+    }
+
+    fn right(&mut self) -> Typed {
+        if self.cursor == self.text.len() { self.accept() } else { self.move_to(self.following()) }
+    }
+
+    /// Takes the suggestion; once it is taken, the next one.
+    fn accept(&mut self) -> Typed {
+        if self.ghost().is_empty() {
+            return Typed::Moved;
+        }
+        let line = self.suggestions[0].clone();
+        self.set(&line);
+        Typed::Changed
+    }
+
+    fn delete_word(&mut self) -> Typed {
+        let before = self.text[..self.cursor].trim_end();
+        let from = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        self.text.replace_range(from..self.cursor, "");
+        self.cursor = from;
+        Typed::Changed
+    }
+
+    fn previous(&self) -> usize {
+        self.text[..self.cursor].grapheme_indices(true).next_back().map_or(0, |(at, _)| at)
+    }
+
+    fn following(&self) -> usize {
+        self.cursor + self.text[self.cursor..].graphemes(true).next().map_or(0, str::len)
+    }
+
+    fn back(&mut self, history: &[String]) -> Typed {
+        let steps = self.past.as_ref().map_or(0, |(steps, _)| *steps);
+        if steps >= history.len() {
+            return Typed::Moved;
+        }
+        let typed = self.past.take().map_or_else(|| self.text.clone(), |(_, typed)| typed);
+        self.set(&history[history.len() - 1 - steps].clone());
+        self.past = Some((steps + 1, typed));
+        Typed::Changed
+    }
+
+    fn forth(&mut self, history: &[String]) -> Typed {
+        match self.past.take() {
+            None => Typed::Moved,
+            Some((1, typed)) => {
+                self.set(&typed);
+                Typed::Changed
+            }
+            Some((steps, typed)) => {
+                self.set(&history[history.len() + 1 - steps].clone());
+                self.past = Some((steps - 1, typed));
+                Typed::Changed
+            }
+        }
+    }
+}
+
+/// Puts a line into a history, the newest last, each line once.
+pub fn remember(history: &mut Vec<String>, line: &str) {
+    if line.is_empty() {
+        return;
+    }
+    history.retain(|old| old != line);
+    if history.len() == HISTORY {
+        history.remove(0);
+    }
+    history.push(line.to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(prompt: &mut Prompt, code: KeyCode) -> Typed {
+        prompt.key(KeyEvent::new(code, KeyModifiers::NONE), &["pods".into(), "svc shop".into()])
+    }
+
+    #[test]
+    fn graphemes_are_one_key_each() {
+        let mut prompt = Prompt::new(PromptKind::Filter, "aé👩\u{200d}🚀");
+        press(&mut prompt, KeyCode::Backspace);
+        assert_eq!(prompt.text(), "aé");
+        press(&mut prompt, KeyCode::Left);
+        press(&mut prompt, KeyCode::Char('x'));
+        assert_eq!(prompt.text(), "axé");
+        prompt.insert("1\x1b[2J\n2");
+        assert_eq!(prompt.text(), "ax1[2J2é", "pasted control characters are left out");
+    }
+
+    #[test]
+    fn the_history_is_walked_and_left_again() {
+        let mut prompt = Prompt::new(PromptKind::Command, "no");
+        press(&mut prompt, KeyCode::Up);
+        assert_eq!(prompt.text(), "svc shop");
+        press(&mut prompt, KeyCode::Up);
+        press(&mut prompt, KeyCode::Up);
+        assert_eq!(prompt.text(), "pods");
+        press(&mut prompt, KeyCode::Down);
+        assert_eq!(prompt.text(), "svc shop");
+        press(&mut prompt, KeyCode::Down);
+        assert_eq!(prompt.text(), "no");
+    }
+
+    #[test]
+    fn the_ghost_is_taken_by_tab_at_the_end_only() {
+        let mut prompt = Prompt::new(PromptKind::Command, "de");
+        prompt.suggestions = vec!["deployments".into()];
+        assert_eq!(prompt.ghost(), "ployments");
+        press(&mut prompt, KeyCode::Home);
+        assert_eq!(prompt.ghost(), "");
+        press(&mut prompt, KeyCode::End);
+        assert_eq!(press(&mut prompt, KeyCode::Tab), Typed::Changed);
+        assert_eq!(prompt.text(), "deployments");
+    }
+
+    #[test]
+    fn a_line_is_remembered_once() {
+        let mut history = vec!["a".to_owned(), "b".to_owned()];
+        remember(&mut history, "a");
+        remember(&mut history, "");
+        assert_eq!(history, ["b", "a"]);
+    }
+}

@@ -1,0 +1,272 @@
+//! The loop that owns the terminal: input first, then what came in, then at most one frame.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::EventStream;
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use notify::Watcher as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::app::{App, Dirty, Options, Outbound};
+use super::executor::Envelope;
+use super::terminal::{self, Guard};
+use crate::base::{Error, Result};
+use crate::bus::Events;
+use crate::gate::{Client, Request};
+
+/// The least time between two frames, whatever happens.
+const GAP: Duration = Duration::from_millis(10);
+/// The least time between two frames that only show what came in.
+const FLOOD_GAP: Duration = Duration::from_millis(34);
+/// How long messages are taken in before the screen and the keys get their turn.
+const BUDGET: Duration = Duration::from_millis(5);
+/// The least time between two publications of the focus.
+const FOCUS_GAP: Duration = Duration::from_millis(100);
+/// The longest sleep: the wall clock may be set while we sleep.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Everything that can wake the loop.
+struct Sources {
+    /// Absent while an editor has the terminal.
+    input: Option<EventStream>,
+    messages: mpsc::Receiver<Envelope>,
+    events: Events,
+    files: mpsc::Receiver<()>,
+    /// Kept: it watches for as long as it lives.
+    _watcher: Option<notify::RecommendedWatcher>,
+    terminate: Signal,
+    hangup: Signal,
+    focus: FocusPublisher,
+}
+
+enum Woken {
+    Input(Option<std::io::Result<crossterm::event::Event>>),
+    Message(Option<Envelope>),
+    Event(Option<std::sync::Arc<crate::bus::Event>>),
+    Files,
+    Signal,
+    Time,
+    Published,
+}
+
+async fn read(input: &mut Option<EventStream>) -> Option<std::io::Result<crossterm::event::Event>> {
+    match input {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Runs the console until the operator leaves it. Writing to a slow terminal blocks the thread that
+/// polls this: let it be `Runtime::block_on`'s, which is no worker's.
+pub async fn run(client: Client, options: Options) -> Result<()> {
+    let mouse = options.mouse;
+    let events = client.events();
+    let (mut app, messages) = App::new(client.clone(), options)?;
+    let (files_changed, files) = mpsc::channel(1);
+    let watcher = watch_files(&app, files_changed);
+    let mut guard = Guard::take(terminal::Options { mouse })?;
+    let mut sources = Sources {
+        input: Some(EventStream::new()),
+        messages,
+        events,
+        files,
+        _watcher: watcher,
+        terminate: listen(SignalKind::terminate())?,
+        hangup: listen(SignalKind::hangup())?,
+        focus: FocusPublisher::new(client),
+    };
+    let mut last_frame: Option<Instant> = None;
+    while !app.wants_quit() {
+        let woken = sources.next(&app, last_frame).await;
+        if !sources.take(&mut app, woken) {
+            break;
+        }
+        sources.drain(&mut app);
+        outbound(&mut app, &mut guard, &mut sources)?;
+        if app.dirty() != Dirty::No && frame_due(&app, last_frame) <= Instant::now() {
+            if app.dirty() == Dirty::Everything {
+                guard.redraw()?;
+            }
+            guard.draw(|frame| app.draw(frame.buffer_mut()))?;
+            last_frame = Some(Instant::now());
+        }
+        sources.focus.publish(&mut app);
+    }
+    Ok(())
+}
+
+/// When the next frame may be drawn.
+fn frame_due(app: &App, last: Option<Instant>) -> Instant {
+    let Some(last) = last else { return Instant::now() };
+    match app.dirty() {
+        Dirty::No | Dirty::Data => last + FLOOD_GAP,
+        Dirty::Input | Dirty::Everything => last + GAP,
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|e| Error::unavailable(format!("signals cannot be listened to: {e}")))
+}
+
+/// Tells when a theme or keymap file changed. Without a watcher they are read at the start only.
+fn watch_files(app: &App, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let folders = app.watched_folders();
+    if folders.is_empty() {
+        return None;
+    }
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|e| !e.kind.is_access()) {
+            // One that waits already stands for this one too.
+            let _ = changed.try_send(());
+        }
+    })
+    .ok()?;
+    for folder in folders {
+        if let Err(error) = watcher.watch(&folder, notify::RecursiveMode::NonRecursive) {
+            tracing::warn!(%error, folder = %folder.display(), "theme and keymap files are not watched");
+        }
+    }
+    Some(watcher)
+}
+
+impl Sources {
+    /// Waits for whatever comes first; input is looked at before the rest.
+    async fn next(&mut self, app: &App, last_frame: Option<Instant>) -> Woken {
+        let sleep = self.sleep(app, last_frame);
+        tokio::select! {
+            biased;
+            input = read(&mut self.input) => Woken::Input(input),
+            _ = self.terminate.recv() => Woken::Signal,
+            _ = self.hangup.recv() => Woken::Signal,
+            () = tokio::time::sleep(sleep) => Woken::Time,
+            message = self.messages.recv() => Woken::Message(message),
+            event = self.events.next() => Woken::Event(event),
+            Some(()) = self.files.recv() => Woken::Files,
+            () = self.focus.done() => Woken::Published,
+        }
+    }
+
+    fn sleep(&self, app: &App, last_frame: Option<Instant>) -> Duration {
+        let now = Instant::now();
+        let mut sleep = LONGEST;
+        if app.dirty() != Dirty::No {
+            sleep = sleep.min(frame_due(app, last_frame).saturating_duration_since(now));
+        }
+        if let Some(due) = self.focus.due() {
+            sleep = sleep.min(due.saturating_duration_since(now));
+        }
+        if let Some(at) = app.wake() {
+            let wait = at.duration_since(Timestamp::now());
+            // A millisecond late shows the new text; one early shows the old one again.
+            sleep = sleep.min(Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(1));
+        }
+        sleep
+    }
+
+    /// False once there is nothing to go on with.
+    fn take(&mut self, app: &mut App, woken: Woken) -> bool {
+        match woken {
+            Woken::Input(Some(Ok(input))) => app.input(input),
+            // The terminal is gone.
+            Woken::Input(_) | Woken::Signal => return false,
+            Woken::Message(Some(envelope)) => app.receive(envelope),
+            Woken::Event(Some(event)) => app.event(event),
+            Woken::Message(None) | Woken::Event(None) => return false,
+            Woken::Files => app.reload_files(),
+            Woken::Time => {
+                if app.wake().is_some_and(|at| at <= app.now()) {
+                    app.woken();
+                }
+            }
+            Woken::Published => {}
+        }
+        true
+    }
+
+    /// Takes in what waits, for a bounded time, a key always before the rest.
+    fn drain(&mut self, app: &mut App) {
+        let start = Instant::now();
+        while start.elapsed() < BUDGET && !app.wants_quit() {
+            if let Some(Some(Ok(input))) = read(&mut self.input).now_or_never() {
+                app.input(input);
+            } else if let Ok(envelope) = self.messages.try_recv() {
+                app.receive(envelope);
+            } else if let Some(Some(event)) = self.events.next().now_or_never() {
+                app.event(event);
+            } else {
+                return;
+            }
+        }
+    }
+}
+
+/// What only the owner of the terminal can do.
+fn outbound(app: &mut App, guard: &mut Guard, sources: &mut Sources) -> Result<()> {
+    while let Some(outbound) = app.outbound() {
+        match outbound {
+            Outbound::Copy(text) => guard.copy(&text)?,
+            Outbound::Bell => guard.bell()?,
+            Outbound::Editor { ticket, text, suffix } => {
+                // Two readers of one terminal would share its keys between them.
+                sources.input = None;
+                let result = guard.edit(&text, suffix);
+                sources.input = Some(EventStream::new());
+                app.edited(ticket, result);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Publishes the focus, one call at a time.
+struct FocusPublisher {
+    client: Client,
+    running: Option<tokio::task::JoinHandle<()>>,
+    last: Option<Instant>,
+    /// The screen changed since the last publication.
+    pending: bool,
+}
+
+impl FocusPublisher {
+    fn new(client: Client) -> Self {
+        Self { client, running: None, last: None, pending: false }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        (self.pending && self.running.is_none())
+            .then(|| self.last.map_or_else(Instant::now, |at| at + FOCUS_GAP))
+    }
+
+    /// Returns when the running publication is over. Safe to cancel.
+    async fn done(&mut self) {
+        match &mut self.running {
+            Some(task) => {
+                // A publication that failed is followed by the next one.
+                let _ = task.await;
+                self.running = None;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn publish(&mut self, app: &mut App) {
+        self.pending |= app.take_drawn();
+        if self.due().is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        self.pending = false;
+        self.last = Some(Instant::now());
+        if let Some(request) = app.focus_request() {
+            let client = self.client.clone();
+            self.running = Some(tokio::spawn(publish(client, request)));
+        }
+    }
+}
+
+async fn publish(client: Client, request: Request) {
+    if let Err(error) = client.call(request).await {
+        tracing::debug!(%error, "the focus was not published");
+    }
+}
