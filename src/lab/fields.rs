@@ -126,12 +126,9 @@ const IDENTITY: &[&str] = &[
 fn of(parent: &str, field: &str, value: &Value) -> Value {
     match value {
         Value::Object(map) if !atomic_map(field) && !map.is_empty() => {
-            let mut set = Map::new();
+            let mut set = of_map(field, map);
             if free_map(field) {
                 set.insert(".".into(), json!({}));
-            }
-            for (key, inner) in map {
-                set.insert(format!("f:{key}"), of(field, key, inner));
             }
             Value::Object(set)
         }
@@ -145,12 +142,12 @@ fn of(parent: &str, field: &str, value: &Value) -> Value {
             ListKind::Keyed(keys) => {
                 let mut set = Map::from_iter([(".".to_owned(), json!({}))]);
                 for item in list {
-                    let mut inner = of(field, "", item);
-                    if field == "ownerReferences" {
-                        inner = json!({});
-                    } else if let Some(map) = inner.as_object_mut() {
-                        map.insert(".".into(), json!({}));
+                    let mut inner = Map::new();
+                    if let Some(map) = item.as_object().filter(|_| field != "ownerReferences") {
+                        inner = of_map(field, map);
+                        inner.insert(".".into(), json!({}));
                     }
+                    let inner = Value::Object(inner);
                     set.insert(format!("k:{}", item_key(item, keys)), inner);
                 }
                 Value::Object(set)
@@ -158,6 +155,10 @@ fn of(parent: &str, field: &str, value: &Value) -> Value {
         },
         _ => json!({}),
     }
+}
+
+fn of_map(field: &str, map: &Map<String, Value>) -> Map<String, Value> {
+    map.iter().map(|(key, inner)| (format!("f:{key}"), of(field, key, inner))).collect()
 }
 
 fn is_leaf(set: &Value) -> bool {

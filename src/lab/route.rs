@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use super::cluster::{State, User};
 use super::failure::{Failure, Outcome, details};
 use super::kinds::{Kind, Serves};
-use super::{discovery, openapi, read, reply, subresource, watch, write};
+use super::{delete, discovery, openapi, read, reply, subresource, watch, write};
 
 /// A request for a resource.
 pub(super) struct Ask {
@@ -211,8 +211,8 @@ async fn resource_request(ask: Ask, method: &Method, body: Incoming) -> Outcome<
         "create" if collection => Box::pin(write::create(ask, body)).await,
         "update" if !collection => Box::pin(write::update(ask, body)).await,
         "patch" if !collection => Box::pin(write::patch(ask, body)).await,
-        "delete" => Box::pin(write::delete(ask, body)).await,
-        "deletecollection" => Box::pin(write::delete_collection(ask, body)).await,
+        "delete" => Box::pin(delete::one(ask, body)).await,
+        "deletecollection" => Box::pin(delete::collection(ask, body)).await,
         _ => Err(Failure::method_not_allowed()),
     }
 }

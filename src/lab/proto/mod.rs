@@ -179,6 +179,31 @@ fn message(name: &str, value: &Value) -> Vec<u8> {
     out
 }
 
+/// Adds the paths of the fields of `value` that a message does not have.
+pub(super) fn unknown(name: &str, value: &Value, path: &str, out: &mut Vec<String>) {
+    let Some(fields) = messages().get(name) else { return };
+    // The fields of messages that stand inline are looked for among their own.
+    let mut known: Vec<&Field> = fields.iter().filter(|f| !f.inline).collect();
+    for inline in fields.iter().filter(|f| f.inline) {
+        if let Type::Message(inner) = inline.ty {
+            known.extend(messages().get(inner).into_iter().flatten());
+        }
+    }
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let at = format!("{path}.{key}");
+        match known.iter().find(|f| f.name == key.as_str()) {
+            None => out.push(at),
+            Some(Field { ty: Type::Message(inner), list: true, .. }) => {
+                for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+                    unknown(inner, item, &format!("{at}[{i}]"), out);
+                }
+            }
+            Some(Field { ty: Type::Message(inner), .. }) => unknown(inner, value, &at, out),
+            Some(_) => {}
+        }
+    }
+}
+
 fn write_value(field: &Field, value: &Value, out: &mut Vec<u8>) {
     let number = field.number;
     match &field.ty {
