@@ -122,7 +122,7 @@ struct Tree {
 enum Command {
     /// Speak MCP on stdin and stdout: for an assistant's configuration. Joins the live session.
     Mcp {
-        /// The agent's name in the session and in the audit log.
+        /// The agent's name in the session and the audit log, instead of the one that it gives itself.
         #[arg(long, env = "QD_AGENT", value_name = "NAME")]
         agent: Option<String>,
     },

@@ -1,6 +1,7 @@
 //! A session that lives in this process, and the doors on it.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -9,18 +10,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::Opening;
 use super::build::{self, Built, Setting};
-use super::socket::Listening;
+use super::http;
+use super::socket::{Listening, Place};
 use crate::base::{Actor, ActorKind, Code, Door, Error, Result};
 use crate::gate::Gate;
+use crate::gate::auth::Authenticator;
 use crate::gate::wire::{self, Purpose, VERSION, Welcome};
 use crate::mcp;
 
 /// The session, while it lives.
 pub struct Host {
-    pub built: Built,
+    built: Built,
     shared: Arc<Shared>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    /// Where local tools find the HTTP endpoint; `None` where this process is not the live session.
+    place: Option<Place>,
     /// What the operator should read: a socket that is another session's, a port that was taken.
     pub notes: Vec<String>,
 }
@@ -28,26 +33,34 @@ pub struct Host {
 /// What each connection needs.
 struct Shared {
     gate: Gate,
-    mcp: mcp::Core,
-    stop: CancellationToken,
     name: String,
     /// The person whose session it is; a connection that claims to be a person is this one.
     person: Actor,
+    /// Made with the first agent: a console without one needs none.
+    core: OnceLock<Result<mcp::Core>>,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn core(&self) -> Result<mcp::Core> {
+        let make = || mcp::Core::new(self.gate.clone(), mcp::Settings::default());
+        self.core.get_or_init(make).clone()
+    }
 }
 
 impl Host {
-    /// Builds the session and opens its socket, and its HTTP endpoint where wanted.
+    /// Builds the session and opens its socket.
     pub async fn open(setting: &Setting) -> Result<Self> {
         let built = build::build(setting)?;
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             gate: built.gate.clone(),
-            mcp: mcp::Core::new(built.gate.clone(), mcp::Settings::default())?,
-            stop: stop.clone(),
             name: setting.name().to_owned(),
             person: setting.person(Door::Cli),
+            core: OnceLock::new(),
+            stop: stop.clone(),
         });
-        let mut host = Self { built, shared, stop, tasks: Vec::new(), notes: Vec::new() };
+        let mut host = Self { built, shared, stop, tasks: Vec::new(), place: None, notes: Vec::new() };
         stop_on_signals(host.stop.clone())?;
         if setting.effective.config.session.socket {
             host.listen(setting)?;
@@ -69,7 +82,25 @@ impl Host {
         let shared = self.shared.clone();
         let accepting = listening.accept(self.stop.clone(), move |stream| serve_one(shared.clone(), stream));
         self.tasks.push(tokio::spawn(accepting));
+        self.place = Some(place);
         Ok(())
+    }
+
+    /// Opens the HTTP endpoint; gives its address.
+    pub async fn listen_http(&mut self, setting: &Setting) -> Result<SocketAddr> {
+        let config = setting.effective.config.http.clone();
+        let endpoint = http::bind(&config).await?;
+        let address = endpoint.address;
+        self.notes.extend(endpoint.note.clone());
+        let authenticator =
+            Arc::new(Authenticator::new(self.built.deck.tokens.clone(), self.built.gate.clock().clone()));
+        if let Some(place) = &self.place {
+            http::publish(&place.endpoint, address, &authenticator.issue_session_token()?)?;
+        }
+        let served = http::Served { gate: self.built.gate.clone(), core: self.shared.core()?, authenticator };
+        let router = http::router(served, &config, self.stop.clone());
+        self.tasks.push(tokio::spawn(endpoint.serve(router, self.stop.clone())));
+        Ok(address)
     }
 
     /// Cancelled when the session should end.
@@ -107,9 +138,10 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
     tracing::info!(%actor, purpose = ?hello.purpose, "joined through the socket");
     let ended = match hello.purpose {
         Purpose::Wire => wire::serve(shared.gate.client(actor.clone()), read, write).await,
-        Purpose::Mcp => {
-            mcp::serve_stream(&shared.mcp, Some(actor.clone()), read, write, shared.stop.clone()).await
-        }
+        Purpose::Mcp => match shared.core() {
+            Ok(core) => mcp::serve_stream(&core, Some(actor.clone()), read, write, shared.stop.child_token()).await,
+            Err(error) => Err(error),
+        },
     };
     if let Err(error) = ended {
         tracing::warn!(%actor, %error, "a connection ended");
@@ -138,22 +170,44 @@ fn stop_on_signals(stop: CancellationToken) -> Result<()> {
 
 /// `qd serve`.
 pub async fn serve(setting: Setting) -> Result<u8> {
-    let host = Host::open(&setting).await?;
+    let mut host = Host::open(&setting).await?;
     if let Some(note) = host.notes.first() {
         let error = Error::new(Code::AlreadyExists, note.clone());
         host.close().await;
         return Err(error.next("Stop that one, or choose another name with --session NAME."));
+    }
+    if setting.effective.config.http.enabled {
+        let address = match host.listen_http(&setting).await {
+            Ok(address) => address,
+            Err(error) => {
+                host.close().await;
+                return Err(error);
+            }
+        };
+        say(&format!("REST at http://{address}/v1, MCP at http://{address}/mcp."));
+        if let Some(place) = &host.place {
+            say(&format!("The session's token is in {}.", place.endpoint.display()));
+        }
+    }
+    for note in &host.notes {
+        say(note);
     }
     host.stopping().cancelled().await;
     host.close().await;
     Ok(0)
 }
 
-/// `qd mcp` where no session is live: one without a screen, that ends with the assistant.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "qd: {text}");
+}
+
+/// `qd mcp` where no session is live: one without a screen, which others can join.
 pub async fn mcp(setting: Setting, actor: Actor) -> Result<u8> {
     let host = Host::open(&setting).await?;
-    let (reader, writer) = (tokio::io::stdin(), tokio::io::stdout());
-    let served = mcp::serve_stream(&host.shared.mcp, Some(actor), reader, writer, host.stopping()).await;
+    let core = host.shared.core()?;
+    let served =
+        mcp::serve_stream(&core, Some(actor), tokio::io::stdin(), tokio::io::stdout(), host.stopping()).await;
     host.close().await;
     served.map(|()| 0)
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod build;
 mod configure;
 mod host;
+mod http;
 mod join;
 mod logging;
 mod shell;
