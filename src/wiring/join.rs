@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::io::BufReader;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::build::{Setting, agent};
@@ -48,23 +48,39 @@ impl Joined {
 
 /// `qd mcp`: passes stdin and stdout through to the live session, or is a session without a screen.
 pub async fn mcp(setting: Setting, name: Option<String>) -> Result<u8> {
-    // Without a name it is whoever it says when it initializes.
+    // Without a name it is whoever it says it is when it initializes.
     let actor = agent(name.as_deref().unwrap_or_default(), Door::Mcp);
     match join(&setting, Purpose::Mcp, &actor).await? {
-        Some(joined) => {
-            tracing::info!(
-                session = joined.welcome.session,
-                pid = joined.welcome.pid,
-                "joined the live session"
-            );
-            let session = tokio::io::join(joined.read, joined.write);
-            crate::mcp::relay(tokio::io::stdin(), tokio::io::stdout(), session).await.map(|()| 0)
-        }
-        None => super::host::mcp(setting, named(actor)).await,
+        Some(joined) => pass_through(joined).await,
+        None => super::host::mcp(setting, actor).await,
     }
 }
 
-/// The actor, if it has a name already.
-pub fn named(actor: Actor) -> Option<Actor> {
-    (!actor.name.is_empty()).then_some(actor)
+/// Copies both ways until the assistant closes its end, or the session goes.
+async fn pass_through(mut joined: Joined) -> Result<u8> {
+    let Welcome { session, pid, .. } = &joined.welcome;
+    tracing::info!(session, pid, "joined the live session");
+    let (mut stdin, mut stdout) = (tokio::io::stdin(), tokio::io::stdout());
+    let to_session = async {
+        let _ = tokio::io::copy(&mut stdin, &mut joined.write).await;
+        let _ = joined.write.shutdown().await;
+    };
+    let from_session = async {
+        let mut buffer = vec![0; 16 << 10];
+        // Flushed after each read: an answer must not wait for the next one.
+        while let Ok(n @ 1..) = joined.read.read(&mut buffer).await {
+            if stdout.write_all(&buffer[..n]).await.is_err() || stdout.flush().await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::pin!(from_session);
+    tokio::select! {
+        // The session has the last word: answers to what was asked before stdin closed.
+        () = to_session => {
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), from_session).await;
+        }
+        () = &mut from_session => {}
+    }
+    Ok(0)
 }
