@@ -76,11 +76,24 @@ pub(super) fn template_hash(template: &Value, collisions: u64) -> String {
         labels.shift_remove("pod-template-hash");
     }
     let mut hash = 0x811c_9dc5_u32 ^ u32::try_from(collisions).unwrap_or(0);
-    for byte in template.to_string().bytes() {
+    for byte in sorted(&template).to_string().bytes() {
         hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
     // The real one encodes the decimal digits of a 32-bit hash in the letters that are safe in names.
     hash.to_string().bytes().map(|b| char::from(LETTERS[usize::from(b) % LETTERS.len()])).collect()
+}
+
+/// A value with the keys of every map in order, so that it does not matter who wrote it down.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            Value::Object(entries.into_iter().map(|(k, v)| (k.clone(), sorted(v))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The quality-of-service class from requests and limits (`k8s.io/kubernetes/pkg/apis/core/v1/helper/qos`).

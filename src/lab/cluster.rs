@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -28,7 +27,6 @@ pub(super) struct State {
     pub rng: Mutex<Rng>,
     pub access: Access,
     pub faults: Faults,
-    pub started: Timestamp,
     /// How many pod addresses have been given out.
     pub addresses: AtomicU32,
     /// Which event object counts a repeated event: by the object's uid and what was said.
@@ -51,7 +49,6 @@ impl State {
             faults: Faults::default(),
             kinds: RwLock::new(kinds),
             rng: Mutex::new(rng),
-            started: Timestamp::now(),
             addresses: AtomicU32::new(0),
             counted: Mutex::new(HashMap::new()),
             over: CancellationToken::new(),

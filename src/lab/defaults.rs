@@ -75,7 +75,8 @@ pub(super) fn apply(kind: &Kind, object: &mut Value) {
         ("", "secrets") => secret(object),
         ("", "namespaces") => {
             default(object, "spec", json!({"finalizers": ["kubernetes"]}));
-            default(object, "status", json!({"phase": "Active"}));
+            default(object, "status", json!({}));
+            default(&mut object["status"], "phase", "Active");
             let name = text(object, "metadata.name").to_owned();
             default(&mut object["metadata"], "labels", json!({}));
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name.into();

@@ -15,7 +15,7 @@ use super::kinds::Kind;
 use super::object::{Object, items, stamp, text};
 use super::route::Ask;
 use super::select::Selector;
-use super::{controllers, read, reply, write};
+use super::{controllers, proto, read, reply, write};
 
 /// How an object is to be deleted.
 #[derive(Debug, Default, Clone)]
@@ -30,8 +30,10 @@ struct Wish {
 impl Wish {
     async fn read(ask: &Ask, incoming: Incoming) -> Outcome<Self> {
         let bytes = write::body(incoming).await?;
-        let options: Value = if bytes.is_empty() || ask.content_type.contains("protobuf") {
+        let options: Value = if bytes.is_empty() {
             json!({})
+        } else if ask.content_type.contains("protobuf") {
+            proto::decode(&bytes).ok_or_else(|| Failure::bad_request("the options are not readable"))?
         } else if ask.content_type.contains("yaml") {
             serde_yaml_ng::from_slice(&bytes).map_err(|e| Failure::bad_request(e.to_string()))?
         } else {

@@ -132,10 +132,6 @@ impl Failure {
             .with(Value::Object(details))
     }
 
-    pub fn internal(message: impl std::fmt::Display) -> Box<Self> {
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
-    }
-
     /// As a `Status` object.
     pub fn status(&self) -> Value {
         let mut status = json!({

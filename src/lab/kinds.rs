@@ -106,6 +106,7 @@ impl Kinds {
     }
 
     /// By API version and kind, as owner references and bodies name it.
+    #[cfg(test)]
     pub fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         self.iter().find(|k| k.kind == kind && k.group == group && k.version == version)

@@ -14,25 +14,28 @@ use super::patch::{self, Style};
 use super::route::Ask;
 use super::select::Selector;
 use super::tables::selector_text;
-use super::{controllers, logs, metrics, reply, write};
+use super::{controllers, logs, metrics, proto, reply, write};
 
 pub(super) async fn request(ask: Ask, verb: &str, body: Incoming) -> Outcome<Response<Body>> {
     match (ask.kind.serves, ask.subresource.as_str(), verb) {
         (Serves::Figures, "", "get" | "list") => metrics::request(&ask, verb),
-        (Serves::Review, "", "create") => review(&ask, &parse(body).await?),
+        (Serves::Review, "", "create") => review(&ask, &parse(&ask, body).await?),
         (Serves::Stored, "log", "get") => logs::request(&ask),
         (Serves::Stored, "scale", "get") => {
             let object = current(&ask)?;
             Ok(reply::json(200, &scale(&ask, &object)))
         }
         (Serves::Stored, "scale", "update" | "patch") => Box::pin(rescale(ask, verb, body)).await,
-        (Serves::Stored, "eviction", "create") => evict(&ask, &parse(body).await?),
+        (Serves::Stored, "eviction", "create") => evict(&ask, &parse(&ask, body).await?),
         _ => Err(Failure::method_not_allowed()),
     }
 }
 
-async fn parse(body: Incoming) -> Outcome<Value> {
+async fn parse(ask: &Ask, body: Incoming) -> Outcome<Value> {
     let bytes = write::body(body).await?;
+    if ask.content_type.contains("protobuf") {
+        return proto::decode(&bytes).ok_or_else(|| Failure::bad_request("couldn't decode the body"));
+    }
     serde_json::from_slice(&bytes).map_err(|e| Failure::bad_request(format!("couldn't decode the body: {e}")))
 }
 
@@ -60,7 +63,7 @@ fn scale(ask: &Ask, object: &Object) -> Value {
 
 async fn rescale(ask: Ask, verb: &str, body: Incoming) -> Outcome<Response<Body>> {
     let style = if verb == "patch" { Some(Style::of(&ask.content_type, &ask.kind)?) } else { None };
-    let given = parse(body).await?;
+    let given = parse(&ask, body).await?;
     let mut last = Failure::modified(&ask.kind, &ask.name);
     for _ in 0..5 {
         let old = current(&ask)?;

@@ -18,7 +18,7 @@ use super::patch::apply::{self, Writer};
 use super::patch::{self, Style};
 use super::route::Ask;
 use super::store::Refused;
-use super::{build, defaults, read, reply, validate};
+use super::{build, defaults, proto, read, reply, validate};
 
 /// What a request's body may have: the real server's limit for one object is 3 MiB.
 const LARGEST: usize = 3 << 20;
@@ -42,10 +42,13 @@ pub(super) fn parse(bytes: &[u8], kind: &Kind, content_type: &str) -> Outcome<Va
             kind.kind
         ))
     };
-    if content_type.contains("protobuf") || content_type.contains("cbor") {
-        return Err(Failure::unsupported_media_type("application/json, application/yaml"));
+    if content_type.contains("cbor") {
+        let accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        return Err(Failure::unsupported_media_type(accepted));
     }
-    let mut value: Value = if content_type.contains("yaml") {
+    let mut value: Value = if content_type.contains("protobuf") {
+        proto::decode(bytes).ok_or_else(|| unreadable("the body is not an object in protobuf".into()))?
+    } else if content_type.contains("yaml") {
         serde_yaml_ng::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?
     } else {
         serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?

@@ -141,7 +141,6 @@ struct Run {
     app: &'static str,
     voice: Voice,
     image: String,
-    pod: String,
     seed: u64,
     start: Timestamp,
     end: Option<Timestamp>,
@@ -201,7 +200,6 @@ impl Run {
             app: name,
             voice: app.map_or(Voice::Logfmt, |a| a.voice),
             image,
-            pod: pod_name.to_owned(),
             seed: seed.clone().next(),
             start,
             end,
@@ -250,7 +248,7 @@ impl Run {
         if let Some(word) = usize::try_from(number.wrapping_sub(self.usual())).ok().and_then(|i| self.last_words.get(i)) {
             return word.clone();
         }
-        let about = About { app: self.app, pod: &self.pod, seed: self.seed, time: self.time(number) };
+        let about = About { app: self.app, seed: self.seed, time: self.time(number) };
         voice::line(self.voice, &about, number)
     }
 }

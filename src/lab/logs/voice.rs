@@ -20,7 +20,6 @@ pub(super) fn rate(voice: Voice) -> f64 {
 /// What a line is about.
 pub(super) struct About<'a> {
     pub app: &'a str,
-    pub pod: &'a str,
     pub seed: u64,
     /// The line's time, as the program writes it.
     pub time: jiff::Timestamp,

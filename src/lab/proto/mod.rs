@@ -1,10 +1,10 @@
-//! Protobuf, for the kinds that are watched by the thousand: pods.
+//! Protobuf: what typed clients prefer, and what makes long lists quick.
 //!
 //! Objects are kept as JSON; `messages.txt` says which field has which number (from
 //! `k8s.io/api/core/v1/generated.proto` and apimachinery's, 1.36), and the encoder walks both side by
 //! side. One line a message: `Name number:field=type`, where a type is `s` text, `i` integer, `b`
 //! boolean, `y` bytes, `q` quantity, `t` time, `m` time with microseconds, `x` IntOrString, `f` managed
-//! fields, `~s` and `~q` maps, or another message; `*` before it is a list, `!` a message whose fields
+//! fields, `~s`, `~q` and `~y` maps, or another message; `*` before it is a list, `!` a message whose fields
 //! stand among its parent's in JSON.
 
 use std::collections::HashMap;
@@ -17,6 +17,10 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::kinds::Kind;
 use super::object::{Object, parse_stamp};
+
+mod decode;
+
+pub(super) use decode::object as decode;
 
 /// The first bytes of every enveloped object.
 const MAGIC: &[u8] = b"k8s\0";
@@ -33,6 +37,7 @@ enum Type {
     ManagedFields,
     TextMap,
     QuantityMap,
+    BytesMap,
     Message(&'static str),
 }
 
@@ -76,6 +81,7 @@ fn field(text: &'static str) -> Option<Field> {
         "f" => Type::ManagedFields,
         "~s" => Type::TextMap,
         "~q" => Type::QuantityMap,
+        "~y" => Type::BytesMap,
         message => Type::Message(message),
     };
     Some(Field { number: number.parse().ok()?, name, ty, list, inline })
@@ -83,12 +89,12 @@ fn field(text: &'static str) -> Option<Field> {
 
 /// Whether a kind has a protobuf form here.
 pub(super) fn has(kind: &Kind) -> bool {
-    kind.is("", "pods")
+    kind.custom.is_none() && !kind.group.starts_with("metrics") && messages().contains_key(kind.kind.as_str())
 }
 
 /// Appends an object in its envelope, as it stands alone.
 pub(super) fn write_enveloped(kind: &Kind, object: &Object, out: &mut Vec<u8>) {
-    envelope(&kind.api_version(), &kind.kind, &message("Pod", &object.value()), out);
+    envelope(&kind.api_version(), &kind.kind, &message(&kind.kind, &object.value()), out);
 }
 
 /// A list in its envelope.
@@ -96,7 +102,7 @@ pub(super) fn list(kind: &Kind, objects: &[Arc<Object>], metadata: &Value) -> Ve
     let mut body = Vec::with_capacity(objects.iter().map(|o| o.body.len()).sum());
     write_bytes(1, &message("ListMeta", metadata), &mut body);
     for object in objects {
-        write_bytes(2, &message("Pod", &object.value()), &mut body);
+        write_bytes(2, &message(&kind.kind, &object.value()), &mut body);
     }
     let mut out = Vec::with_capacity(body.len() + 64);
     envelope(&kind.api_version(), &kind.list_kind(), &body, &mut out);
@@ -110,7 +116,7 @@ pub(super) fn bookmark(kind: &Kind, version: u64, end: bool) -> Vec<u8> {
         value["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }
     let mut out = Vec::new();
-    envelope(&kind.api_version(), &kind.kind, &message("Pod", &value), &mut out);
+    envelope(&kind.api_version(), &kind.kind, &message(&kind.kind, &value), &mut out);
     out
 }
 
@@ -223,12 +229,17 @@ fn write_value(field: &Field, value: &Value, out: &mut Vec<u8>) {
             write_bytes(1, value.to_string().as_bytes(), &mut raw);
             write_bytes(number, &raw, out);
         }
-        Type::TextMap | Type::QuantityMap => {
+        Type::TextMap | Type::QuantityMap | Type::BytesMap => {
             for (key, value) in value.as_object().into_iter().flatten() {
                 let mut entry = Vec::new();
                 write_bytes(1, key.as_bytes(), &mut entry);
                 match field.ty {
                     Type::QuantityMap => write_bytes(2, &quantity(value), &mut entry),
+                    Type::BytesMap => {
+                        let text = value.as_str().unwrap_or_default();
+                        let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+                        write_bytes(2, &bytes, &mut entry);
+                    }
                     _ => write_bytes(2, value.as_str().unwrap_or_default().as_bytes(), &mut entry),
                 }
                 write_bytes(number, &entry, out);
@@ -325,7 +336,7 @@ mod tests {
             "spec": {"volumes": [{"name": "v", "configMap": {"name": "c", "defaultMode": 420}}]},
             "status": {"phase": "Running", "containerStatuses": [{"name": "m", "ready": true, "restartCount": 3}]},
         });
-        let pod = <Pod as prost::Message>::decode(message("Pod", &value).as_slice()).unwrap();
+        let pod = <Pod as prost::Message>::decode(message(&kind.kind, &value).as_slice()).unwrap();
         let meta = pod.metadata.unwrap();
         assert_eq!((meta.name.as_str(), meta.labels["app"].as_str()), ("a", "web"));
         assert_eq!(meta.created.unwrap().seconds, 1_767_225_600);
@@ -344,5 +355,24 @@ mod tests {
             }
         }
         assert!(messages().len() > 100);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_again() {
+        let value = json!({
+            "metadata": {"name": "a", "labels": {"app": "web"}, "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "web"}},
+                     "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 1}},
+                     "template": {"spec": {"volumes": [{"name": "v", "emptyDir": {}}],
+                        "containers": [{"name": "m", "resources": {"limits": {"cpu": "1"}}}]}}},
+        });
+        let mut bytes = Vec::new();
+        envelope("apps/v1", "Deployment", &message("Deployment", &value), &mut bytes);
+        let mut back = decode(&bytes).unwrap();
+        assert_eq!((back["kind"].as_str(), back["apiVersion"].as_str()), (Some("Deployment"), Some("apps/v1")));
+        let map = back.as_object_mut().unwrap();
+        map.shift_remove("kind");
+        map.shift_remove("apiVersion");
+        assert_eq!(back, value);
     }
 }
