@@ -336,7 +336,7 @@ mod tests {
             "spec": {"volumes": [{"name": "v", "configMap": {"name": "c", "defaultMode": 420}}]},
             "status": {"phase": "Running", "containerStatuses": [{"name": "m", "ready": true, "restartCount": 3}]},
         });
-        let pod = <Pod as prost::Message>::decode(message(&kind.kind, &value).as_slice()).unwrap();
+        let pod = <Pod as prost::Message>::decode(message("Pod", &value).as_slice()).unwrap();
         let meta = pod.metadata.unwrap();
         assert_eq!((meta.name.as_str(), meta.labels["app"].as_str()), ("a", "web"));
         assert_eq!(meta.created.unwrap().seconds, 1_767_225_600);
