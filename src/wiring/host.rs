@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::gate::auth::Authenticator;
 use crate::gate::wire::{self, Purpose, VERSION, Welcome};
 use crate::mcp;
+use crate::tui;
 
 /// The session, while it lives.
 pub struct Host {
@@ -139,7 +140,9 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
     let ended = match hello.purpose {
         Purpose::Wire => wire::serve(shared.gate.client(actor.clone()), read, write).await,
         Purpose::Mcp => match shared.core() {
-            Ok(core) => mcp::serve_stream(&core, Some(actor.clone()), read, write, shared.stop.child_token()).await,
+            Ok(core) => {
+                mcp::serve_stream(&core, Some(actor.clone()), read, write, shared.stop.child_token()).await
+            }
             Err(error) => Err(error),
         },
     };
@@ -213,8 +216,25 @@ pub async fn mcp(setting: Setting, actor: Actor) -> Result<u8> {
 }
 
 /// `qd`, with what it opens with.
-pub async fn console(_setting: Setting, _opening: Opening) -> Result<u8> {
-    Err(Error::unsupported("this build has no console yet"))
+pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
+    let host = Host::open(&setting).await?;
+    let screen = &setting.effective.config.screen;
+    let configured = (!screen.open.is_empty()).then(|| screen.open.clone());
+    let options = tui::Options {
+        command: opening.command(&screen.open).or(configured),
+        theme: Some(screen.theme.clone()),
+        config_dir: Some(setting.paths.config.clone()),
+        mouse: screen.mouse,
+        clock: host.built.gate.clock().clone(),
+        ..tui::Options::default()
+    };
+    let client = host.built.gate.client(setting.person(Door::Screen));
+    let shown = tui::run(client, options).await;
+    host.close().await;
+    shown.map(|()| 0).map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(other) => Error::internal(format!("{other:#}")),
+    })
 }
 
 /// `qd lab`.

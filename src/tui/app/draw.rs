@@ -58,7 +58,7 @@ impl App {
         });
         let frame = chrome::Frame {
             look,
-            keymap: &self.keymap,
+            keymap: &self.shared.keymap,
             modes: &modes,
             crumbs: &crumbs,
             flags: self.flags,

@@ -35,7 +35,7 @@ impl App {
             return;
         }
         let modes = self.modes();
-        let Some(action) = self.keymap.find(&modes, key).map(|binding| binding.action.clone()) else {
+        let Some(action) = self.shared.keymap.find(&modes, key).map(|binding| binding.action.clone()) else {
             return;
         };
         self.act(&action);
@@ -156,7 +156,7 @@ impl App {
             Typed::Other => {
                 // Arrows and pages move the table while its filter is typed.
                 let modes = self.modes();
-                let found = self.keymap.find(&modes, key).map(|b| b.action.clone());
+                let found = self.shared.keymap.find(&modes, key).map(|b| b.action.clone());
                 if let Some(action) =
                     found.filter(|a| matches!(a.name, "up" | "down" | "page_up" | "page_down"))
                 {

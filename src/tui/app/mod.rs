@@ -103,7 +103,6 @@ struct Background {
 pub struct App {
     shared: Shared,
     clock: SharedClock,
-    keymap: Keymap,
     theme: Theme,
     options: Options,
     executor: Executor,
@@ -131,6 +130,7 @@ impl App {
     /// Starts on the client's system. Messages for it come out of the receiver.
     pub fn new(client: Client, options: Options) -> Result<(Self, mpsc::Receiver<Envelope>)> {
         let mut shared = Shared::new(client.actor().clone(), client.catalogue());
+        shared.keymap = Arc::new(Keymap::embedded()?);
         shared.read_only = options.read_only;
         if let Some(namespace) = &options.namespace {
             shared.namespaces = super::object::Namespaces::parse(namespace);
@@ -139,7 +139,6 @@ impl App {
         let mut app = Self {
             shared,
             clock: options.clock.clone(),
-            keymap: Keymap::embedded()?,
             theme: super::skin::load("default", &[])?.theme,
             executor,
             tickets: 0,
@@ -217,7 +216,7 @@ impl App {
             .collect();
         files.sort();
         match Keymap::load(&files) {
-            Ok(keymap) => self.keymap = keymap,
+            Ok(keymap) => self.shared.keymap = Arc::new(keymap),
             Err(error) => self.flash(Flash::error(&error)),
         }
         self.soil(Dirty::Everything);
