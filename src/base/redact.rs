@@ -423,15 +423,15 @@ impl StreamRedactor {
     /// What can be shown now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        // A key is over once the line that ends it is.
-        let key_open = self.held.rfind("-----BEGIN ").is_some_and(|begin| {
+        let mut end = self.held.rfind('\n').map_or(0, |line_feed| line_feed + 1);
+        if let Some(begin) = self.held.rfind("-----BEGIN ") {
+            // A key is shown, masked, in one piece: not before the line that ends it is whole.
             let key = &self.held[begin..];
-            key.find("-----END ").is_none_or(|end| !key[end + 9..].contains("-----"))
-        });
-        let mut end = match self.held.rfind('\n') {
-            Some(line_feed) if !key_open => line_feed + 1,
-            _ => 0,
-        };
+            let closed = key.find("-----END ").and_then(|at| Some(at + 9 + key[at + 9..].find("-----")? + 5));
+            if closed.is_none_or(|closed| begin + closed > end) {
+                end = end.min(begin);
+            }
+        }
         if self.held.len() - end > LONGEST_LINE {
             end = self.held.len() - LONGEST_TOKEN.max(self.redactor.longest());
             while !self.held.is_char_boundary(end) {

@@ -47,6 +47,8 @@ mod preview;
 mod run;
 mod settings;
 mod spec;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use approval::{

@@ -145,7 +145,7 @@ fn columns() -> Arc<[Column]> {
         Column::new("OPERATION", ColumnKind::Text).rank(0),
         Column::new("TARGET", ColumnKind::Text).rank(0),
         Column::new("REASON", ColumnKind::Text).rank(4),
-        // As ages go: negative before the end.
+        // A time of day, in UTC: an age would count away from it.
         Column::new("EXPIRES", ColumnKind::Text).rank(3),
         Column::new("AGE", ColumnKind::Age).rank(1),
     ]

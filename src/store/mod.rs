@@ -13,6 +13,8 @@ pub mod export;
 mod keys;
 mod record;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::path::PathBuf;

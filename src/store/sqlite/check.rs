@@ -3,6 +3,7 @@
 //! Each row carries the hash of the row before it, so that rows can be hashed on several threads;
 //! the links between ranges are compared at their seams.
 
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Instant;
 
@@ -39,6 +40,18 @@ pub(super) fn load(path: &Path) -> Result<Result<Vec<Checkpoint>, u64>, StoreErr
         }
     }
     Ok(Ok(checkpoints))
+}
+
+/// How far the last whole checkpoint of a file reaches: its end is read, not all of it.
+pub(super) fn last_seq(path: &Path) -> Option<u64> {
+    const END: u64 = 4096;
+    let mut file = std::fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END))).ok()?;
+    let mut text = Vec::new();
+    file.take(END).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().rev().find_map(|line| serde_json::from_str::<Checkpoint>(line).ok()).map(|c| c.seq)
 }
 
 pub(super) fn run(

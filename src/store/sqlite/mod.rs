@@ -188,11 +188,9 @@ impl SqliteStore {
         };
         if let Ok(head) = tx::Head::read(&writer.connection) {
             writer.head.send_replace(head.seq);
-            writer.state.sealed = if kept.1.is_empty() { 0 } else { head.seq };
         }
-        if !interrupted.is_empty() {
-            writer.state.sealed = 0;
-        }
+        // Rows that an earlier process had no time to seal are sealed now.
+        writer.state.sealed = kept.1.last_seq();
         writer.checkpoint();
         let (jobs, receiver) = mpsc::channel();
         std::thread::Builder::new()
@@ -298,10 +296,11 @@ impl SqliteStore {
 }
 
 impl CheckpointSource {
-    fn is_empty(&self) -> bool {
+    /// How far the newest checkpoint reaches; 0 if there is none.
+    fn last_seq(&self) -> u64 {
         match self {
-            CheckpointSource::File(path) => std::fs::metadata(path).map_or(true, |m| m.len() == 0),
-            CheckpointSource::Memory(all) => all.lock().is_empty(),
+            CheckpointSource::Memory(all) => all.lock().last().map_or(0, |c| c.seq),
+            CheckpointSource::File(path) => check::last_seq(path).unwrap_or(0),
         }
     }
 }

@@ -190,7 +190,9 @@ impl Writer {
             self.batch(work);
         }
         let grown = self.head.borrow().saturating_sub(self.state.sealed);
+        // The first rows of a log at once: without any checkpoint it could be replaced unseen.
         if grown >= self.checkpoint_rows
+            || (self.state.sealed == 0 && grown > 0)
             || self.state.dirty_since.is_some_and(|since| since.elapsed() >= self.checkpoint_every)
         {
             self.checkpoint();

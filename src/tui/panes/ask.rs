@@ -32,7 +32,8 @@ impl AskPane {
         let text = |field: &str| {
             self.about.as_ref().and_then(|a| a[field].as_str()).filter(|t| !t.is_empty()).map(str::to_owned)
         };
-        let parts: Vec<String> = ["cluster", "namespace", "kind", "name"].iter().filter_map(|f| text(f)).collect();
+        let parts: Vec<String> =
+            ["cluster", "namespace", "kind", "name"].iter().filter_map(|f| text(f)).collect();
         if parts.is_empty() { "what is on the screen".to_owned() } else { parts.join(" / ") }
     }
 

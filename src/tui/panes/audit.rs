@@ -29,7 +29,14 @@ pub struct AuditPane {
 
 impl AuditPane {
     pub fn new() -> Self {
-        Self { grid: Grid::new(false, false), watch: None, details: None, verify: None, error: None, unknown: 0 }
+        Self {
+            grid: Grid::new(false, false),
+            watch: None,
+            details: None,
+            verify: None,
+            error: None,
+            unknown: 0,
+        }
     }
 
     fn open(&mut self, cx: &mut Cx<'_>) {
@@ -185,7 +192,13 @@ impl Pane for AuditPane {
                 None => "no rows yet".to_owned(),
             };
             let text = SafeText::new(&text);
-            buf.set_stringn(area.x + 1, area.y, &*text, usize::from(area.width.saturating_sub(1)), look.theme.dim);
+            buf.set_stringn(
+                area.x + 1,
+                area.y,
+                &*text,
+                usize::from(area.width.saturating_sub(1)),
+                look.theme.dim,
+            );
             return;
         }
         self.grid.render(look, &Paint { pointed: None }, area, buf);

@@ -33,7 +33,8 @@ pub struct FormPane {
 impl FormPane {
     pub fn new(operation: &str, known: &Value, shared: &Shared) -> Result<Self> {
         let info = shared.operation(operation).cloned().ok_or_else(|| {
-            Error::not_found(format!("there is no operation {operation:?}")).next("Ctrl-p lists every operation.")
+            Error::not_found(format!("there is no operation {operation:?}"))
+                .next("Ctrl-p lists every operation.")
         })?;
         let form = Form::new(&info.input, known);
         Ok(Self { info, form, call: None, error: None, top: 0 })

@@ -136,12 +136,19 @@ impl Pane for PalettePane {
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let theme = look.theme;
-        let count = Line::styled(format!(" {} of {} ", self.found.len(), self.all.len()), theme.title_counter);
+        let count =
+            Line::styled(format!(" {} of {} ", self.found.len(), self.all.len()), theme.title_counter);
         dialog::frame(look, area, buf, self.title(look), count, &[("Enter", "choose"), ("Esc", "close")]);
         let inside = dialog::inside(area);
         self.input.draw(Rect { height: 1, ..inside }, buf, theme.dialog_field);
         if self.found.is_empty() {
-            buf.set_stringn(inside.x, inside.y + 2, "no operation is like that", usize::from(inside.width), theme.dim);
+            buf.set_stringn(
+                inside.x,
+                inside.y + 2,
+                "no operation is like that",
+                usize::from(inside.width),
+                theme.dim,
+            );
         }
         let shown = self.found.iter().enumerate().skip(self.top).take(Self::rows(area));
         for (y, (index, choice)) in (inside.y + 2..).zip(shown) {

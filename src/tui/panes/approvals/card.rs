@@ -90,7 +90,11 @@ impl CardPane {
             && let Some(next) = approval.superseded_by
         {
             self.put(approval, cx.now);
-            return self.follow(next, "The target changed, so the proposal before this one is void. This is the new one.", cx);
+            return self.follow(
+                next,
+                "The target changed, so the proposal before this one is void. This is the new one.",
+                cx,
+            );
         }
         self.put(approval, cx.now);
     }
@@ -131,7 +135,9 @@ impl CardPane {
     }
 
     fn edit(&mut self, cx: &mut Cx<'_>) {
-        let Some(approval) = self.approval.as_ref().filter(|a| a.state == ApprovalState::Pending) else { return };
+        let Some(approval) = self.approval.as_ref().filter(|a| a.state == ApprovalState::Pending) else {
+            return;
+        };
         let yaml = serde_yaml_ng::to_string(&approval.arguments).unwrap_or_default();
         let text = format!(
             "# The arguments of {}. Save to change what was proposed; the new difference is shown before anything runs.\n{yaml}",
@@ -163,7 +169,9 @@ impl CardPane {
     fn decided(&mut self, result: Result<Reply>, cx: &mut Cx<'_>) {
         self.hint = None;
         let decided = match result {
-            Ok(Reply::Done { output, .. }) => serde_json::from_value::<Decided>(output).map_err(Error::internal),
+            Ok(Reply::Done { output, .. }) => {
+                serde_json::from_value::<Decided>(output).map_err(Error::internal)
+            }
             Ok(Reply::Held(held)) => Err(Error::internal(held.reason)),
             Err(error) => Err(error),
         };
@@ -195,9 +203,12 @@ impl CardPane {
     fn grant(&self, cx: &mut Cx<'_>) {
         let Some(a) = &self.approval else { return };
         let mut arguments = json!({ "agent": a.actor.name, "operations": [a.operation] });
-        for (field, value) in
-            [("cluster", &a.target.place), ("namespace", &a.target.namespace), ("kind", &a.target.kind), ("name", &a.target.name)]
-        {
+        for (field, value) in [
+            ("cluster", &a.target.place),
+            ("namespace", &a.target.namespace),
+            ("kind", &a.target.kind),
+            ("name", &a.target.name),
+        ] {
             if !value.is_empty() {
                 arguments[field] = json!(value);
             }
@@ -218,10 +229,7 @@ impl CardPane {
     fn split(area: Rect) -> (Rect, Rect) {
         let inside = dialog::inside(area);
         let height = inside.height.saturating_sub(2);
-        (
-            Rect { height, ..inside },
-            Rect { y: inside.y + height, height: inside.height - height, ..inside }
-        )
+        (Rect { height, ..inside }, Rect { y: inside.y + height, height: inside.height - height, ..inside })
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
@@ -239,8 +247,14 @@ impl CardPane {
             (Mode::Refuse(_), _) => vec![("Enter", "refuse with these words"), ("Esc", "not now")],
             (Mode::Look, Some(card)) if card.is_open(now) => {
                 let page = if card.shows_parameters() { "the change" } else { "all parameters" };
-                let mut keys =
-                    vec![("y", "approve"), ("e", "edit"), ("g", "grant…"), ("n", "refuse…"), ("p", page), ("Esc", "later")];
+                let mut keys = vec![
+                    ("y", "approve"),
+                    ("e", "edit"),
+                    ("g", "grant…"),
+                    ("n", "refuse…"),
+                    ("p", page),
+                    ("Esc", "later"),
+                ];
                 if card.below() > 0 {
                     keys.insert(0, ("PageDown", "more"));
                 }
@@ -390,7 +404,8 @@ impl Pane for CardPane {
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let theme = look.theme;
         let left = self.card.as_ref().map(|c| c.time_left(look.now)).unwrap_or_default();
-        let right = Line::styled(if left.is_empty() { left } else { format!(" {left} ") }, theme.title_counter);
+        let right =
+            Line::styled(if left.is_empty() { left } else { format!(" {left} ") }, theme.title_counter);
         dialog::frame(look, area, buf, Self::title(self, look), right, &self.keys(look.now));
         let (body, foot) = Self::split(area);
         let Some(card) = &self.card else {
@@ -417,10 +432,21 @@ impl Pane for CardPane {
             Mode::Look => ("", None),
         };
         if let Some(input) = input {
-            let (x, _) = buf.set_stringn(foot.x, foot.y + 1, prompt, usize::from(foot.width), theme.dialog_label);
-            input.draw(Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 }, buf, theme.dialog_field);
+            let (x, _) =
+                buf.set_stringn(foot.x, foot.y + 1, prompt, usize::from(foot.width), theme.dialog_label);
+            input.draw(
+                Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 },
+                buf,
+                theme.dialog_field,
+            );
         } else if let Some(hint) = &self.hint {
-            buf.set_stringn(foot.x, foot.y + 1, &*SafeText::new(hint), usize::from(foot.width), theme.warning);
+            buf.set_stringn(
+                foot.x,
+                foot.y + 1,
+                &*SafeText::new(hint),
+                usize::from(foot.width),
+                theme.warning,
+            );
         }
     }
 

@@ -136,7 +136,10 @@ impl Pane for ApprovalsPane {
             .count();
         Line::from(vec![
             Span::styled("approvals", look.theme.title),
-            Span::styled(format!("[{waiting} wait, {} in all]", self.entries.len()), look.theme.title_counter),
+            Span::styled(
+                format!("[{waiting} wait, {} in all]", self.entries.len()),
+                look.theme.title_counter,
+            ),
         ])
     }
 
@@ -184,7 +187,9 @@ impl Pane for ApprovalsPane {
                     self.fetch(cx);
                 }
             }
-            Message::Event(event) if matches!(&*event, Event::Approval(_) | Event::Resync { .. }) => self.fetch(cx),
+            Message::Event(event) if matches!(&*event, Event::Approval(_) | Event::Resync { .. }) => {
+                self.fetch(cx)
+            }
             _ => {}
         }
     }
@@ -199,11 +204,19 @@ impl Pane for ApprovalsPane {
         if self.entries.is_empty() {
             let text = match &self.error {
                 Some(error) => format!("{}. {}", error.message, error.next_step()),
-                None if self.loaded => "Nothing waits. What an agent wants to change will stand here.".to_owned(),
+                None if self.loaded => {
+                    "Nothing waits. What an agent wants to change will stand here.".to_owned()
+                }
                 None => "reading…".to_owned(),
             };
             let text = SafeText::new(&text);
-            buf.set_stringn(area.x + 1, area.y, &*text, usize::from(area.width.saturating_sub(1)), look.theme.dim);
+            buf.set_stringn(
+                area.x + 1,
+                area.y,
+                &*text,
+                usize::from(area.width.saturating_sub(1)),
+                look.theme.dim,
+            );
             return;
         }
         let at = self.position();

@@ -66,7 +66,11 @@ enum Stage {
     Previewing,
     Asking,
     /// Several calls run; how many are done, and what went wrong.
-    Running { started: usize, done: usize, failed: Vec<String> },
+    Running {
+        started: usize,
+        done: usize,
+        failed: Vec<String>,
+    },
 }
 
 pub struct ConfirmPane {
@@ -144,9 +148,11 @@ impl ConfirmPane {
                 return;
             }
         }
-        let next = self.previews.iter().enumerate().position(|(i, p)| {
-            p.is_none() && !self.tickets.iter().any(|(_, at)| *at == i)
-        });
+        let next = self
+            .previews
+            .iter()
+            .enumerate()
+            .position(|(i, p)| p.is_none() && !self.tickets.iter().any(|(_, at)| *at == i));
         if let Some(next) = next {
             self.preview_one(next, cx);
         }
@@ -205,9 +211,15 @@ impl ConfirmPane {
 
     /// What takes others with it asks for its name; a pod does not.
     fn name_to_type(&self, target: &Target) -> Option<String> {
-        const WIDE: [&str; 5] =
-            ["namespace", "node", "customresourcedefinition.apiextensions.k8s.io", "persistentvolume", "persistentvolumeclaim"];
-        let wide = WIDE.iter().any(|w| *w == target.kind || w.split('.').next() == Some(target.kind.as_str()));
+        const WIDE: [&str; 5] = [
+            "namespace",
+            "node",
+            "customresourcedefinition.apiextensions.k8s.io",
+            "persistentvolume",
+            "persistentvolumeclaim",
+        ];
+        let wide =
+            WIDE.iter().any(|w| *w == target.kind || w.split('.').next() == Some(target.kind.as_str()));
         (self.effect == Effect::Destroy && wide && self.steps.len() == 1).then(|| target.name.clone())
     }
 
@@ -272,7 +284,9 @@ impl ConfirmPane {
     }
 
     fn option(&mut self, action: &str, cx: &mut Cx<'_>) -> Handled {
-        let Some((objects, options)) = self.delete.as_mut().filter(|_| !matches!(self.stage, Stage::Running { .. })) else {
+        let Some((objects, options)) =
+            self.delete.as_mut().filter(|_| !matches!(self.stage, Stage::Running { .. }))
+        else {
             return Handled::No;
         };
         match action {
@@ -338,7 +352,11 @@ impl Pane for ConfirmPane {
     }
 
     fn modes(&self) -> Vec<CompactString> {
-        if self.delete.is_some() { vec!["deletion".into(), "decision".into()] } else { vec!["decision".into()] }
+        if self.delete.is_some() {
+            vec!["deletion".into(), "decision".into()]
+        } else {
+            vec!["decision".into()]
+        }
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
@@ -353,7 +371,9 @@ impl Pane for ConfirmPane {
         if self.option(action.name, cx) == Handled::Yes {
             return Handled::Yes;
         }
-        if action.name == "amend" && let Some((_, text)) = &self.edit {
+        if action.name == "amend"
+            && let Some((_, text)) = &self.edit
+        {
             self.editor = Some(cx.editor(text.clone(), ".yaml"));
             return Handled::Yes;
         }
@@ -449,7 +469,13 @@ impl Pane for ConfirmPane {
                 }
             }
             (None, None) => {
-                buf.set_stringn(body.x, body.y, "asking what it would do…", usize::from(body.width), theme.dim);
+                buf.set_stringn(
+                    body.x,
+                    body.y,
+                    "asking what it would do…",
+                    usize::from(body.width),
+                    theme.dim,
+                );
             }
         }
         if foot.height < 2 {
@@ -461,7 +487,11 @@ impl Pane for ConfirmPane {
         }
         if let Some(input) = &self.naming {
             let (x, _) = buf.set_stringn(foot.x, foot.y + 1, NAMING, width, theme.dialog_label);
-            input.draw(Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 }, buf, theme.dialog_field);
+            input.draw(
+                Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 },
+                buf,
+                theme.dialog_field,
+            );
             return;
         }
         let text = match (&self.stage, &self.hint) {

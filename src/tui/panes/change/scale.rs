@@ -45,7 +45,12 @@ impl ScalePane {
 
     fn field(area: Rect) -> Rect {
         let inside = dialog::inside(area);
-        Rect { x: inside.x + 10.min(inside.width), width: inside.width.saturating_sub(10), height: 1, ..inside }
+        Rect {
+            x: inside.x + 10.min(inside.width),
+            width: inside.width.saturating_sub(10),
+            height: 1,
+            ..inside
+        }
     }
 }
 

@@ -123,7 +123,11 @@ impl LogsPane {
     fn arguments(&self, index: usize) -> Value {
         let Some(object) = self.target.objects.get(index) else { return Value::Null };
         let kind = object.plural();
-        let name = if matches!(kind, "pods" | "pod") { object.name.to_string() } else { format!("{kind}/{}", object.name) };
+        let name = if matches!(kind, "pods" | "pod") {
+            object.name.to_string()
+        } else {
+            format!("{kind}/{}", object.name)
+        };
         let mut all = json!({ "name": name });
         for (field, value) in [("cluster", &object.cluster), ("namespace", &object.namespace)] {
             if !value.is_empty() {

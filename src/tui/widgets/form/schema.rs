@@ -19,7 +19,10 @@ pub struct Field {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     Text,
-    Integer { minimum: Option<i64>, maximum: Option<i64> },
+    Integer {
+        minimum: Option<i64>,
+        maximum: Option<i64>,
+    },
     Number,
     Bool,
     /// Words, each with its help.
@@ -42,7 +45,9 @@ pub fn fields(schema: &Value) -> Vec<Field> {
             let resolved = resolve(schema, property);
             Field {
                 name: name.clone(),
-                hint: text("description").or_else(|| resolved["description"].as_str().map(str::to_owned)).unwrap_or_default(),
+                hint: text("description")
+                    .or_else(|| resolved["description"].as_str().map(str::to_owned))
+                    .unwrap_or_default(),
                 kind: kind(schema, property),
                 required: required.contains(&name.as_str()),
                 default: property.get("default").filter(|d| !d.is_null()).cloned(),
@@ -102,7 +107,8 @@ fn kind(root: &Value, property: &Value) -> Kind {
 
 fn choices(schema: &Value) -> Option<Vec<(String, String)>> {
     if let Some(words) = schema["enum"].as_array() {
-        let words: Vec<_> = words.iter().filter_map(Value::as_str).map(|w| (w.to_owned(), String::new())).collect();
+        let words: Vec<_> =
+            words.iter().filter_map(Value::as_str).map(|w| (w.to_owned(), String::new())).collect();
         return (!words.is_empty()).then_some(words);
     }
     let options = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array())?;
