@@ -25,23 +25,16 @@ fn person_only(cx: &Context) -> Result<()> {
         .next("Ask the operator to do it at the console or in a shell."))
 }
 
-/// What the token's holder is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Holder {
-    /// An AI assistant: its changes wait for a person.
-    #[default]
-    Agent,
-    /// A program.
-    Client,
-}
-
-/// The rights of a program that holds the token.
+/// The rights of the token's holder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Rights {
+    /// An AI assistant: its changes wait for a person.
     #[default]
+    Agent,
+    /// A program that reads.
     Viewer,
+    /// A program that changes things.
     Operator,
     Admin,
 }
@@ -49,6 +42,7 @@ pub enum Rights {
 impl From<Rights> for Role {
     fn from(rights: Rights) -> Self {
         match rights {
+            Rights::Agent => Role::Agent,
             Rights::Viewer => Role::Viewer,
             Rights::Operator => Role::Operator,
             Rights::Admin => Role::Admin,
@@ -62,11 +56,7 @@ impl From<Rights> for Role {
 pub struct TokenCreateInput {
     /// The holder's name in the audit log.
     pub name: String,
-    /// What the holder is.
-    #[arg(long, value_enum, default_value_t)]
-    #[serde(default)]
-    pub kind: Holder,
-    /// Rights of a client; an agent has an agent's.
+    /// What the holder is, and may do.
     #[arg(long, value_enum, default_value_t)]
     #[serde(default)]
     pub role: Rights,
@@ -109,10 +99,8 @@ impl Operation for TokenCreate {
             return Err(Error::invalid(format!("{:?} cannot name a token", input.name))
                 .next("Use at most 64 letters, digits, \"-\", \"_\", \".\" and \"@\"."));
         }
-        let (kind, role) = match input.kind {
-            Holder::Agent => (ActorKind::Agent, Role::Agent),
-            Holder::Client => (ActorKind::Client, Role::from(input.role)),
-        };
+        let role = Role::from(input.role);
+        let kind = if role == Role::Agent { ActorKind::Agent } else { ActorKind::Client };
         if role == Role::Admin && cx.actor().role != Role::Admin {
             return Err(Error::new(Code::PermissionDenied, "only an admin can make an admin's token"));
         }

@@ -8,7 +8,6 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::arguments::Opening;
 use super::build::{self, Built, Setting};
 use super::http;
 use super::socket::{Listening, Place};
@@ -17,11 +16,10 @@ use crate::gate::Gate;
 use crate::gate::auth::Authenticator;
 use crate::gate::wire::{self, Purpose, VERSION, Welcome};
 use crate::mcp;
-use crate::tui;
 
 /// The session, while it lives.
 pub struct Host {
-    built: Built,
+    pub built: Built,
     shared: Arc<Shared>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -213,31 +211,4 @@ pub async fn mcp(setting: Setting, actor: Actor) -> Result<u8> {
         mcp::serve_stream(&core, Some(actor), tokio::io::stdin(), tokio::io::stdout(), host.stopping()).await;
     host.close().await;
     served.map(|()| 0)
-}
-
-/// `qd`, with what it opens with.
-pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
-    let host = Host::open(&setting).await?;
-    let screen = &setting.effective.config.screen;
-    let configured = (!screen.open.is_empty()).then(|| screen.open.clone());
-    let options = tui::Options {
-        command: opening.command(&screen.open).or(configured),
-        theme: Some(screen.theme.clone()),
-        config_dir: Some(setting.paths.config.clone()),
-        mouse: screen.mouse,
-        clock: host.built.gate.clock().clone(),
-        ..tui::Options::default()
-    };
-    let client = host.built.gate.client(setting.person(Door::Screen));
-    let shown = tui::run(client, options).await;
-    host.close().await;
-    shown.map(|()| 0).map_err(|error| match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(other) => Error::internal(format!("{other:#}")),
-    })
-}
-
-/// `qd lab`.
-pub async fn lab(_setting: Setting, _opening: Opening) -> Result<u8> {
-    Err(Error::unsupported("this build has no practice fleet yet"))
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod build;
 mod configure;
+mod console;
 mod host;
 mod http;
 mod join;
@@ -77,8 +78,8 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
             Choice::Operation(asked) => shell::run(setting, *asked).await,
             Choice::Mcp { agent } => join::mcp(setting, agent).await,
             Choice::Serve => host::serve(setting).await,
-            Choice::Console(opening) => host::console(setting, opening).await,
-            Choice::Lab(opening) => host::lab(setting, opening).await,
+            Choice::Console(opening) => console::console(setting, opening).await,
+            Choice::Lab(opening) => console::lab(setting, opening).await,
             Choice::Config(_) | Choice::Completions(_) => Ok(0),
         }
     });

@@ -1,0 +1,113 @@
+//! `qd` and `qd lab`: the console on a session of its own, or on the one that is live.
+
+use super::arguments::Opening;
+use super::build::Setting;
+use super::host::Host;
+use super::join;
+use crate::base::{Code, Door, Error, Result};
+use crate::bus::{Bus, Event, Level};
+use crate::gate::Client;
+use crate::gate::wire::Purpose;
+use crate::{lab as fleet, tui};
+
+/// `qd`, with what it opens with. Where a session is live, its console joins it: one session, seen
+/// from two terminals.
+pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
+    need_terminal(&opening)?;
+    let person = setting.person(Door::Screen);
+    if let Some(joined) = join::join(&setting, Purpose::Wire, &person).await? {
+        let remote = joined.remote();
+        // The palette and the forms are made from it.
+        remote.fetch_catalogue().await?;
+        let client = Client::new(std::sync::Arc::new(remote), std::sync::Arc::new(person));
+        return show(client, &setting, &opening).await;
+    }
+    let mut host = Host::open(&setting).await?;
+    let shown = run(&mut host, &setting, &opening).await;
+    host.close().await;
+    shown
+}
+
+/// `qd lab`: the same on the practice fleet, in a session and directories of its own.
+pub async fn lab(mut setting: Setting, opening: Opening) -> Result<u8> {
+    need_terminal(&opening)?;
+    let failed = |e: anyhow::Error| Error::unavailable(format!("cannot start the practice fleet: {e:#}"));
+    crate::base::paths::private_dir(&setting.paths.runtime)?;
+    let options =
+        fleet::Options { directory: Some(setting.paths.runtime.clone()), ..fleet::Options::default() };
+    let fleet = fleet::start(options).await.map_err(failed)?;
+    setting.effective.config.kubernetes.kubeconfig = fleet.kubeconfig_path().to_owned();
+    setting.effective.config.kubernetes.context.clear();
+    // Practice leaves no trace in the real audit log, and does not take the real session's socket.
+    setting.paths.state = setting.paths.state.join("lab");
+    setting.session.get_or_insert_with(|| "lab".to_owned());
+    let mut host = Host::open(&setting).await?;
+    let shown = run(&mut host, &setting, &opening).await;
+    host.close().await;
+    drop(fleet);
+    shown
+}
+
+async fn run(host: &mut Host, setting: &Setting, opening: &Opening) -> Result<u8> {
+    let bus = host.built.gate.bus().clone();
+    let client = host.built.gate.client(setting.person(Door::Screen));
+    if setting.effective.config.http.enabled
+        && let Err(error) = host.listen_http(setting).await
+    {
+        // A console without an HTTP endpoint is still a console.
+        host.notes.push(format!("{error}. {}", error.next_step()));
+    }
+    let notes = std::mem::take(&mut host.notes);
+    tokio::spawn(tell(bus, notes));
+    let stop = host.stopping();
+    tokio::select! {
+        shown = show(client, setting, opening) => shown,
+        // The terminal is given back by what is dropped here.
+        () = stop.cancelled() => Ok(0),
+    }
+}
+
+/// Says the notes once the screen listens.
+async fn tell(bus: Bus, notes: Vec<String>) {
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    for text in notes {
+        tracing::warn!(text, "note");
+        bus.publish(Event::Notice { level: Level::Warning, text });
+    }
+}
+
+async fn show(client: Client, setting: &Setting, opening: &Opening) -> Result<u8> {
+    let config = &setting.effective.config;
+    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let command = opening.command(&config.screen.open).or_else(|| filled(&config.screen.open));
+    let options = tui::Options {
+        command,
+        theme: filled(&config.screen.theme),
+        config_dir: Some(setting.paths.config.clone()),
+        mouse: config.screen.mouse,
+        namespace: filled(&config.kubernetes.namespace),
+        ..tui::Options::default()
+    };
+    match tui::run(client, options).await {
+        Ok(()) => Ok(0),
+        Err(error) => Err(match error.downcast::<Error>() {
+            Ok(error) => error,
+            Err(error) => Error::unavailable(format!("the console ended: {error:#}")),
+        }),
+    }
+}
+
+/// The console needs a terminal; a script that mistyped a command should hear that, not see a screen.
+fn need_terminal(opening: &Opening) -> Result<()> {
+    use std::io::IsTerminal as _;
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let error = match opening.words.first() {
+        Some(word) => {
+            Error::new(Code::InvalidArgument, format!("{word:?} is no command, and this is no terminal"))
+        }
+        None => Error::new(Code::InvalidArgument, "the console needs a terminal, and this is none"),
+    };
+    Err(error.next("`qd --help` lists the commands; `qd serve` runs without a screen."))
+}
