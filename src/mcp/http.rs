@@ -1,8 +1,7 @@
 //! Streamable HTTP at `/mcp`: who asks, from where, and then the protocol.
 //!
-//! In this order: the `Host` and `Origin` headers (a page in a browser must not reach a server on
-//! loopback, CVE-2026-42559), the bearer token, keys that are there twice, the protocol. Tokens are for us
-//! alone and are never passed on.
+//! In this order: the gate's own guard (`Host`, `Origin`, token), keys that are there twice, the protocol.
+//! Tokens are for us alone: what lies behind the guard does not see them, and they are never passed on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -21,50 +20,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::Door;
 use super::{Core, duplicates};
-use crate::base::{Actor, Error, Result};
-
-/// Who a request's headers speak for. Given by the wiring, from `gate`'s tokens.
-pub type Authenticate = Arc<dyn Fn(&HeaderMap) -> Result<Actor> + Send + Sync>;
-
-/// Where it may be reached from.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// Names by which clients may address the server; any port.
-    pub hosts: Vec<String>,
-    /// Origins of pages that may call it, with scheme and port. None by default.
-    pub origins: Vec<String>,
-    /// Cancelled when the process ends: open streams end then.
-    pub stop: CancellationToken,
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-        Self { hosts, origins: Vec::new(), stop: CancellationToken::new() }
-    }
-}
+use crate::base::Actor;
+use crate::gate::auth::{Keeper, admit, refusal};
 
 /// The longest body of a request, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 const METADATA: &str = "/.well-known/oauth-protected-resource";
-
-#[derive(Clone)]
-struct Entrance {
-    authenticate: Authenticate,
-    settings: Arc<HttpSettings>,
-}
+const METADATA_MCP: &str = "/.well-known/oauth-protected-resource/mcp";
 
 /// `/mcp`, and the metadata that tells a client without a token what kind it needs (RFC 9728).
-pub fn router(core: &Core, authenticate: Authenticate, settings: HttpSettings) -> Router {
+/// `keeper` must be that of the MCP door; `stop` ends open streams with the process.
+pub fn router(core: &Core, mut keeper: Keeper, stop: CancellationToken) -> Router {
+    // The guard has looked at Host and Origin; its names are not only loopback ones.
     let mut config = StreamableHttpServerConfig::default()
-        .with_allowed_hosts(settings.hosts.clone())
-        .with_allowed_origins(settings.origins.clone())
-        .enforce_origin_validation()
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
         .with_json_response(true)
         .with_sse_keep_alive(Some(Duration::from_secs(15)))
         .with_max_request_body_bytes(MAX_BODY)
-        .with_cancellation_token(settings.stop.clone());
-    // No priming event: there is no store of events to resume a stream from.
+        .with_cancellation_token(stop);
+    // There is no store of events, so that no stream outlives its connection for a client to resume.
     config.sse_retry = None;
     let door = core.clone();
     let service = StreamableHttpService::new(
@@ -72,69 +47,46 @@ pub fn router(core: &Core, authenticate: Authenticate, settings: HttpSettings) -
         Arc::new(LocalSessionManager::default()),
         config,
     );
-    let entrance = Entrance { authenticate, settings: Arc::new(settings) };
-    let protected = Router::new()
+    keeper.open = &[METADATA, METADATA_MCP];
+    let router = Router::new()
         .route_service("/mcp", service)
         .layer(middleware::from_fn(refuse_duplicates))
-        .layer(middleware::from_fn_with_state(entrance.clone(), authenticated));
-    Router::new()
+        .layer(middleware::from_fn(forget_token))
         .route(METADATA, get(metadata))
-        .route(&format!("{METADATA}/mcp"), get(metadata))
-        .merge(protected)
-        .layer(middleware::from_fn_with_state(entrance, from_a_known_place))
+        .route(METADATA_MCP, get(metadata));
+    let router = if core.inner.settings.conformance_fixtures {
+        router.layer(middleware::from_fn_with_state(keeper, admit_the_suite))
+    } else {
+        router.layer(middleware::from_fn_with_state(keeper, admit))
+    };
+    router.layer(middleware::from_fn(challenge))
 }
 
-async fn from_a_known_place(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
-    let host = host(request.uri(), request.headers());
-    let known =
-        host.as_deref().is_some_and(|h| entrance.settings.hosts.iter().any(|k| k.eq_ignore_ascii_case(h)));
-    if !known {
-        return (StatusCode::FORBIDDEN, "This server is not known by that Host.\n").into_response();
+/// The conformance suites have no token. With their fixtures served, whoever has none is an agent of
+/// that name; the policy is the same for it as for any.
+async fn admit_the_suite(State(keeper): State<Keeper>, mut request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return admit(State(keeper), request, next).await;
     }
-    let origin = request.headers().get(header::ORIGIN);
-    let allowed = origin.is_none_or(|origin| {
-        let origin = origin.to_str().unwrap_or_default();
-        entrance.settings.origins.iter().any(|o| o.eq_ignore_ascii_case(origin))
-    });
-    if !allowed {
-        return (StatusCode::FORBIDDEN, "Pages of that Origin may not call this server.\n").into_response();
+    let checked = {
+        let text = |name| request.headers().get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
+        keeper.hosts.check(text(header::HOST), text(header::ORIGIN))
+    };
+    if let Err(error) = checked {
+        return refusal(&error);
     }
+    request.extensions_mut().insert(Arc::new(Actor::agent("conformance")));
     next.run(request).await
 }
 
-/// The name the request was sent to, without port and brackets.
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let authority = match headers.get(header::HOST) {
-        Some(host) => host.to_str().ok()?.parse::<http::uri::Authority>().ok()?,
-        // HTTP/2 has it in `:authority`.
-        None => uri.authority()?.clone(),
-    };
-    let host = authority.host();
-    Some(host.trim_start_matches('[').trim_end_matches(']').to_owned())
-}
-
-async fn authenticated(State(entrance): State<Entrance>, mut request: Request, next: Next) -> Response {
-    match (entrance.authenticate)(request.headers()) {
-        Ok(actor) => {
-            request.extensions_mut().insert(actor);
-            // Nothing behind this needs the token, and extensions end up in logs.
-            request.headers_mut().remove(header::AUTHORIZATION);
-            next.run(request).await
-        }
-        Err(error) => refused(&error, request.headers()),
-    }
-}
-
-/// 401 with the way to a token (RFC 9728 §5.1, RFC 6750 §3).
-fn refused(error: &Error, headers: &HeaderMap) -> Response {
-    let code = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::UNAUTHORIZED);
-    let body = json!({ "code": error.code, "message": error.message, "next": error.next_step() });
-    let mut response = (code, axum::Json(body)).into_response();
-    if code == StatusCode::UNAUTHORIZED {
-        let metadata = base(headers).map(|b| format!("{b}{METADATA}/mcp")).unwrap_or_default();
-        let fault =
-            if headers.contains_key(header::AUTHORIZATION) { r#", error="invalid_token""# } else { "" };
-        let challenge = format!(r#"Bearer resource_metadata="{metadata}"{fault}"#);
+/// Tells a caller without a valid token where to read about them (RFC 9728 §5.1, RFC 6750 §3).
+async fn challenge(request: Request, next: Next) -> Response {
+    let base = base(request.headers());
+    let had_token = request.headers().contains_key(header::AUTHORIZATION);
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let fault = if had_token { r#", error="invalid_token""# } else { "" };
+        let challenge = format!(r#"Bearer resource_metadata="{base}{METADATA_MCP}"{fault}"#);
         if let Ok(challenge) = HeaderValue::from_str(&challenge) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -142,18 +94,24 @@ fn refused(error: &Error, headers: &HeaderMap) -> Response {
     response
 }
 
-/// `http://` and the host as the client addressed it: it was checked before.
-fn base(headers: &HeaderMap) -> Option<String> {
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    Some(format!("http://{host}"))
+/// The protocol keeps a request's headers beside it, where a log could find them.
+async fn forget_token(mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(header::AUTHORIZATION);
+    next.run(request).await
+}
+
+/// `http://` and the host as the client addressed it.
+fn base(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let plain = |host: &&str| !host.contains(['"', '\\']);
+    host.filter(plain).map(|host| format!("http://{host}")).unwrap_or_default()
 }
 
 async fn metadata(headers: HeaderMap) -> axum::Json<serde_json::Value> {
-    let base = base(&headers).unwrap_or_default();
     axum::Json(json!({
-        "resource": format!("{base}/mcp"),
+        "resource": format!("{}/mcp", base(&headers)),
         "resource_name": "Quarterdeck",
-        // Tokens are made on this machine (`qd` writes one for the session), not by a server.
+        // Tokens are made by `qd token create`, not by a server that could be named here.
         "authorization_servers": [],
         "bearer_methods_supported": ["header"],
     }))

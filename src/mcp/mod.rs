@@ -10,8 +10,8 @@
 //! - [`serve_stream`] for one client on a pair of byte streams: a connection of the per-user socket,
 //!   or stdin and stdout of a headless `qd mcp`. It returns when the client has gone. (`qd mcp` beside
 //!   a live session only passes bytes through; the session serves them.)
-//! - [`router`] for streamable HTTP: an axum router with `/mcp` and the metadata of RFC 9728, to be
-//!   merged into what listens on loopback. The listener must set `TCP_NODELAY`.
+//! - [`router`] for streamable HTTP: an axum router with `/mcp` and the metadata of RFC 9728, behind the
+//!   gate's guard, to be merged into what listens on loopback. The listener must set `TCP_NODELAY`.
 //!
 //! # Who asks
 //!
@@ -47,7 +47,7 @@ use rmcp::task_manager::TaskManager;
 use crate::base::{Actor, Error, Result};
 use crate::gate::{Client, Gate};
 
-pub use http::{Authenticate, HttpSettings, router};
+pub use http::router;
 pub use stream::serve_stream;
 
 use presence::Presence;

@@ -84,8 +84,8 @@ impl Door {
         let parts = cx.extensions.get::<http::request::Parts>();
         // The door's own layer puts it there; without it nothing may run.
         parts
-            .and_then(|parts| parts.extensions.get::<Actor>())
-            .cloned()
+            .and_then(|parts| parts.extensions.get::<Arc<Actor>>())
+            .map(|actor| (**actor).clone())
             .ok_or_else(|| ErrorData::internal_error("the request came past authentication", None))
     }
 
