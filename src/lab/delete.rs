@@ -60,7 +60,12 @@ fn answers_object(kind: &Kind) -> bool {
     kind.group.is_empty()
         && matches!(
             kind.plural.as_str(),
-            "pods" | "services" | "persistentvolumeclaims" | "persistentvolumes" | "serviceaccounts" | "resourcequotas"
+            "pods"
+                | "services"
+                | "persistentvolumeclaims"
+                | "persistentvolumes"
+                | "serviceaccounts"
+                | "resourcequotas"
                 | "podtemplates"
         )
 }
@@ -110,7 +115,8 @@ fn delete(ask: &Ask, object: &Arc<Object>, wish: &Wish) -> Outcome<Done> {
         ("ResourceVersion", &wish.version, object.version.to_string()),
     ] {
         if let Some(wanted) = wanted.as_ref().filter(|w| **w != is) {
-            let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
+            let why =
+                format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
             return Err(Failure::conflict(kind, &object.name, &why));
         }
     }
@@ -127,7 +133,8 @@ fn delete(ask: &Ask, object: &Arc<Object>, wish: &Wish) -> Outcome<Done> {
         0
     };
     let held = !items(&value, "metadata.finalizers").is_empty();
-    let sooner = marked && value["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|g| grace < g);
+    let sooner =
+        marked && value["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|g| grace < g);
     if (grace > 0 || held) && marked && !sooner {
         return Ok(Done::Held(object.clone()));
     }
@@ -184,7 +191,8 @@ fn orphan(ask: &Ask, object: &Object) {
 }
 
 pub(super) async fn collection(ask: Ask, incoming: Incoming) -> Outcome<Response<Body>> {
-    let selector = Selector::parse(&ask.kind, ask.query.text("labelSelector"), ask.query.text("fieldSelector"))?;
+    let selector =
+        Selector::parse(&ask.kind, ask.query.text("labelSelector"), ask.query.text("fieldSelector"))?;
     let wish = Wish::read(&ask, incoming).await?;
     let (mut objects, version) = ask.state.store.list(ask.kind.id, &ask.namespace, None);
     objects.retain(|o| selector.matches(o));

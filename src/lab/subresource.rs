@@ -111,7 +111,8 @@ fn evict(ask: &Ask, eviction: &Value) -> Outcome<Response<Body>> {
             return Err(failure.with(json!({"causes": [{"reason": "DisruptionBudget", "message": why}]})));
         }
     }
-    let dry = ask.query.dry_run() || at(eviction, "deleteOptions.dryRun").as_array().is_some_and(|l| !l.is_empty());
+    let dry =
+        ask.query.dry_run() || at(eviction, "deleteOptions.dryRun").as_array().is_some_and(|l| !l.is_empty());
     if !dry {
         let mut value = pod.value();
         let given = at(eviction, "deleteOptions.gracePeriodSeconds").as_i64();
@@ -124,7 +125,10 @@ fn evict(ask: &Ask, eviction: &Value) -> Outcome<Response<Body>> {
                 .map_err(|r| write::refusal(&ask.kind, &pod.name, r))?;
         }
     }
-    Ok(reply::json(201, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+    Ok(reply::json(
+        201,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    ))
 }
 
 /// Who am I, may I, what may I.

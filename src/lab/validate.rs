@@ -19,7 +19,9 @@ pub(super) fn object(kind: &Kind, new: &Value, old: Option<&Value>) -> Outcome<(
     }
     labels(new, "metadata", &mut causes);
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => workload(kind, new, old, &mut causes),
+        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
+            workload(kind, new, old, &mut causes)
+        }
         ("batch", "jobs") => {
             containers(at(new, "spec.template.spec"), "spec.template.spec", &mut causes);
             if old.is_some_and(|o| o["spec"]["template"] != new["spec"]["template"]) {
@@ -36,7 +38,8 @@ pub(super) fn object(kind: &Kind, new: &Value, old: Option<&Value>) -> Outcome<(
         }
         ("", "pods") => pod(new, old, &mut causes),
         ("", "configmaps" | "secrets") => {
-            let locked = old.is_some_and(|o| o["immutable"].as_bool() == Some(true) && o["data"] != new["data"]);
+            let locked =
+                old.is_some_and(|o| o["immutable"].as_bool() == Some(true) && o["data"] != new["data"]);
             if locked {
                 causes.push(Cause::forbidden("data", "field is immutable when `immutable` is set"));
             }
@@ -77,7 +80,11 @@ fn labels(object: &Value, path: &str, causes: &mut Vec<Cause>) {
             causes.push(Cause::invalid(format!("{path}.labels"), value, rule));
         }
         if key.is_empty() {
-            causes.push(Cause::invalid(format!("{path}.labels"), &key.as_str().into(), "name part must be non-empty"));
+            causes.push(Cause::invalid(
+                format!("{path}.labels"),
+                &key.as_str().into(),
+                "name part must be non-empty",
+            ));
         }
     }
 }
@@ -128,11 +135,18 @@ fn containers(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
             if text(container, "image").is_empty() {
                 causes.push(Cause::required(at_field("image"), ""));
             }
-            for (what, amounts) in [("limits", at(container, "resources.limits")), ("requests", at(container, "resources.requests"))] {
+            for (what, amounts) in [
+                ("limits", at(container, "resources.limits")),
+                ("requests", at(container, "resources.requests")),
+            ] {
                 for (resource, value) in amounts.as_object().into_iter().flatten() {
                     if !good_quantity(value) {
                         let rule = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-                        causes.push(Cause::invalid(at_field(&format!("resources.{what}[{resource}]")), value, rule));
+                        causes.push(Cause::invalid(
+                            at_field(&format!("resources.{what}[{resource}]")),
+                            value,
+                            rule,
+                        ));
                     }
                 }
             }
@@ -181,7 +195,8 @@ fn pod(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             }
         }
         if let Some(map) = spec.as_object_mut() {
-            for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName"] {
+            for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName"]
+            {
                 map.shift_remove(field);
             }
         }
@@ -202,7 +217,8 @@ fn service(new: &Value, causes: &mut Vec<Cause>) {
     if !types.contains(&kind) {
         causes.push(Cause::unsupported("spec.type", at(new, "spec.type"), &types));
     }
-    if items(new, "spec.ports").is_empty() && kind != "ExternalName" && text(new, "spec.clusterIP") != "None" {
+    if items(new, "spec.ports").is_empty() && kind != "ExternalName" && text(new, "spec.clusterIP") != "None"
+    {
         causes.push(Cause::required("spec.ports", ""));
     }
     for (i, port) in items(new, "spec.ports").iter().enumerate() {
@@ -251,7 +267,16 @@ fn top_level(kind: &Kind) -> Option<&'static [&'static str]> {
         ("", "serviceaccounts") => {
             &["apiVersion", "kind", "metadata", "secrets", "imagePullSecrets", "automountServiceAccountToken"]
         }
-        ("", "pods" | "services" | "namespaces" | "nodes" | "persistentvolumes" | "persistentvolumeclaims" | "resourcequotas")
+        (
+            "",
+            "pods"
+            | "services"
+            | "namespaces"
+            | "nodes"
+            | "persistentvolumes"
+            | "persistentvolumeclaims"
+            | "resourcequotas",
+        )
         | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets")
         | ("batch" | "autoscaling" | "policy", _)
         | ("networking.k8s.io", "ingresses") => &["apiVersion", "kind", "metadata", "spec", "status"],
@@ -274,12 +299,27 @@ fn pod_specs(kind: &Kind) -> &'static [(&'static str, &'static str)] {
 fn spec_fields(kind: &Kind) -> Option<&'static [&'static str]> {
     Some(match (kind.group.as_str(), kind.plural.as_str()) {
         ("apps", "deployments") => &[
-            "replicas", "selector", "template", "strategy", "minReadySeconds", "revisionHistoryLimit", "paused",
+            "replicas",
+            "selector",
+            "template",
+            "strategy",
+            "minReadySeconds",
+            "revisionHistoryLimit",
+            "paused",
             "progressDeadlineSeconds",
         ],
         ("apps", "statefulsets") => &[
-            "replicas", "selector", "template", "volumeClaimTemplates", "serviceName", "podManagementPolicy",
-            "updateStrategy", "revisionHistoryLimit", "minReadySeconds", "persistentVolumeClaimRetentionPolicy", "ordinals",
+            "replicas",
+            "selector",
+            "template",
+            "volumeClaimTemplates",
+            "serviceName",
+            "podManagementPolicy",
+            "updateStrategy",
+            "revisionHistoryLimit",
+            "minReadySeconds",
+            "persistentVolumeClaimRetentionPolicy",
+            "ordinals",
         ],
         ("apps", "daemonsets") => {
             &["selector", "template", "updateStrategy", "minReadySeconds", "revisionHistoryLimit"]

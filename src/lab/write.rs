@@ -126,12 +126,21 @@ fn create_object(ask: &Ask, mut value: Value, managed: Option<Value>) -> Outcome
     }
     place(ask, &mut value)?;
     if let Some(meta) = value["metadata"].as_object_mut() {
-        for key in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink", "resourceVersion"] {
+        for key in [
+            "uid",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "managedFields",
+            "selfLink",
+            "resourceVersion",
+        ] {
             meta.shift_remove(key);
         }
     }
     let uid = ask.state.uuid();
-    if kind.subresources.iter().any(|s| s == "status") && kind.plural != "namespaces"
+    if kind.subresources.iter().any(|s| s == "status")
+        && kind.plural != "namespaces"
         && let Some(map) = value.as_object_mut()
     {
         map.shift_remove("status");
@@ -177,7 +186,10 @@ fn place(ask: &Ask, value: &mut Value) -> Outcome<()> {
         return Err(Failure::not_found(&namespaces, &ask.namespace));
     };
     if namespace.value()["metadata"].get("deletionTimestamp").is_some() {
-        let why = format!("unable to create new content in namespace {} because it is being terminated", ask.namespace);
+        let why = format!(
+            "unable to create new content in namespace {} because it is being terminated",
+            ask.namespace
+        );
         return Err(Failure::forbidden(&ask.kind, text(value, "metadata.name"), &why));
     }
     Ok(())
@@ -395,7 +407,11 @@ pub(super) fn commit(ask: &Ask, old: &Arc<Object>, mut new: Value, owned: bool) 
     if ask.query.dry_run() {
         return Ok(Arc::new(Object::new(new, old.version)));
     }
-    if leaving && items(&new, "metadata.finalizers").is_empty() && !kind.is("", "pods") && !kind.is("", "namespaces") {
+    if leaving
+        && items(&new, "metadata.finalizers").is_empty()
+        && !kind.is("", "pods")
+        && !kind.is("", "namespaces")
+    {
         // The last finalizer is gone, and so is the object.
         return removed(ask, old);
     }
@@ -422,7 +438,9 @@ pub(super) fn refusal(kind: &Kind, name: &str, refused: Refused) -> Box<Failure>
 
 /// What belongs to the server stays as it was, in its order.
 fn keep_identity(before: &Value, new: &mut Value) {
-    let (Some(old), Some(given)) = (before["metadata"].as_object(), new["metadata"].as_object()) else { return };
+    let (Some(old), Some(given)) = (before["metadata"].as_object(), new["metadata"].as_object()) else {
+        return;
+    };
     const OWN: &[&str] = &[
         "name",
         "generateName",
@@ -441,7 +459,8 @@ fn keep_identity(before: &Value, new: &mut Value) {
         }
     }
     for (key, value) in given {
-        let empty = value.as_object().is_some_and(serde_json::Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+        let empty = value.as_object().is_some_and(serde_json::Map::is_empty)
+            || value.as_array().is_some_and(Vec::is_empty);
         if !OWN.contains(&key.as_str()) && !value.is_null() && !empty {
             meta.insert(key.clone(), value.clone());
         }

@@ -53,14 +53,22 @@ pub fn full(schema: &Value) -> Map<String, Value> {
     object(schema, &definitions, 0)
 }
 
-/// An output schema as tools list it: the names and types at the top. What is nested is left to
-/// the reader of the result. Nothing is required, because a held call answers with `pending`.
+/// The most members of a result that its listed schema names.
+const MAX_MEMBERS: usize = 5;
+/// Of many members, those that a program needs to read a list.
+const FIRST_MEMBERS: &[&str] = &["total", "columns", "rows", "next"];
+
+/// An output schema as tools list it: the names and types at the top, the first few of them. What is
+/// nested is left to the reader of the result, and more members than are named may come. Nothing is
+/// required, because a held call answers with `pending`.
 pub fn output(schema: &Value) -> Map<String, Value> {
     let definitions = schema.get("$defs").cloned().unwrap_or_default();
     let whole = object(schema, &definitions, 0);
     let mut properties = Map::new();
     if let Some(Value::Object(found)) = whole.get("properties") {
-        for (name, property) in found {
+        let mut members: Vec<_> = found.iter().collect();
+        members.sort_by_key(|(name, _)| !FIRST_MEMBERS.contains(&name.as_str()));
+        for (name, property) in members.into_iter().take(MAX_MEMBERS) {
             let kind = property.get("type").filter(|_| property.get("anyOf").is_none());
             // An absent optional is left out of results, never null; a `null` type is kept for safety.
             properties.insert(name.clone(), kind.map_or_else(|| json!({}), |kind| json!({ "type": kind })));

@@ -23,7 +23,6 @@ const FIRST: &[&str] = &[
     "resource_describe",
     "event_list",
     "log_read",
-    "kind_list",
     "focus_get",
     "object_point",
     "message_list",
@@ -175,4 +174,50 @@ pub fn describe(info: &OperationInfo) -> Value {
         "input": input,
         "output": schema::output(&info.output),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Arc<[OperationInfo]> {
+        let info = |form: crate::gate::Form| OperationInfo {
+            name: form.spec.name.to_owned(),
+            summary: form.spec.summary.to_owned(),
+            effect: form.spec.effect,
+            idempotent: form.spec.idempotent,
+            method: form.spec.method,
+            path: form.spec.path.to_owned(),
+            watch: form.watchable,
+            preview: form.previewable,
+            input: form.input(),
+            output: form.output(),
+        };
+        crate::operations::all().map(|definition| info(definition.form())).collect()
+    }
+
+    #[test]
+    fn the_list_costs_at_most_three_thousand_tokens_and_names_only_what_exists() {
+        let toolbox = Toolbox::new(&catalogue(), false);
+        for name in FIRST {
+            assert!(toolbox.operation(name).is_some(), "{name}");
+        }
+        // Four characters of JSON are about one token.
+        let tokens = serde_json::to_string(toolbox.listed()).unwrap().len() / 4;
+        assert!(tokens <= 3000, "{tokens}");
+    }
+
+    #[test]
+    fn hints_say_what_the_operation_declares() {
+        let toolbox = Toolbox::new(&catalogue(), true);
+        for tool in toolbox.listed() {
+            let info = toolbox.operation(&tool.name).unwrap();
+            let hints = tool.annotations.as_ref().unwrap();
+            assert_eq!(hints.read_only_hint, Some(info.effect == Effect::Observe), "{}", tool.name);
+            if info.effect != Effect::Observe {
+                assert_eq!(hints.is_destructive(), info.effect == Effect::Destroy, "{}", tool.name);
+                assert_eq!(hints.is_idempotent(), info.idempotent, "{}", tool.name);
+            }
+        }
+    }
 }

@@ -122,8 +122,10 @@ fn container_name(pod: &Value, wish: &Wish, pod_name: &str) -> Outcome<String> {
         if let [one] = main.as_slice() {
             return Ok((*one).to_owned());
         }
-        let mut message =
-            format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", main.join(" "));
+        let mut message = format!(
+            "a container name must be specified for pod {pod_name}, choose one of: [{}]",
+            main.join(" ")
+        );
         if !init.is_empty() {
             message.push_str(&format!(" or one of the init containers: [{}]", init.join(" ")));
         }
@@ -195,7 +197,10 @@ impl Run {
         let code = chosen["exitCode"].as_i64().unwrap_or_default();
         let last_words =
             if end.is_some() { voice::last_words(name, code, text(chosen, "reason")) } else { Vec::new() };
-        let seed = Rng::for_topic(start.as_second().unsigned_abs(), &format!("{}{container}", text(pod, "metadata.uid")));
+        let seed = Rng::for_topic(
+            start.as_second().unsigned_abs(),
+            &format!("{}{container}", text(pod, "metadata.uid")),
+        );
         Ok(Self {
             app: name,
             voice: app.map_or(Voice::Logfmt, |a| a.voice),
@@ -245,7 +250,9 @@ impl Run {
         if number == 0 {
             return format!("starting {} ({})", self.app, self.image);
         }
-        if let Some(word) = usize::try_from(number.wrapping_sub(self.usual())).ok().and_then(|i| self.last_words.get(i)) {
+        if let Some(word) =
+            usize::try_from(number.wrapping_sub(self.usual())).ok().and_then(|i| self.last_words.get(i))
+        {
             return word.clone();
         }
         let about = About { app: self.app, seed: self.seed, time: self.time(number) };
@@ -281,7 +288,9 @@ impl Reader {
                 return None;
             }
             let due = self.run.time(self.next).duration_since(Timestamp::now());
-            let wait = Duration::try_from(due).unwrap_or_default().clamp(Duration::from_millis(20), Duration::from_secs(2));
+            let wait = Duration::try_from(due)
+                .unwrap_or_default()
+                .clamp(Duration::from_millis(20), Duration::from_secs(2));
             tokio::time::sleep(wait).await;
             self.look_again();
         }

@@ -51,8 +51,17 @@ fn choose<'a>(rng: &mut Rng, items: &'a [&'a str]) -> &'a str {
 }
 
 const PATHS: &[&str] = &[
-    "/", "/cart", "/api/v1/products", "/api/v1/products/4711", "/checkout", "/search?q=anchor", "/static/app.js",
-    "/api/v1/orders", "/login", "/healthz", "/ready",
+    "/",
+    "/cart",
+    "/api/v1/products",
+    "/api/v1/products/4711",
+    "/checkout",
+    "/search?q=anchor",
+    "/static/app.js",
+    "/api/v1/orders",
+    "/login",
+    "/healthz",
+    "/ready",
 ];
 
 fn access(about: &About<'_>, rng: &mut Rng) -> String {
@@ -76,10 +85,18 @@ fn access(about: &About<'_>, rng: &mut Rng) -> String {
 
 fn json(about: &About<'_>, rng: &mut Rng, number: u64) -> String {
     let (level, message) = match rng.below(60) {
-        0 => ("error", choose(rng, &["payment declined by provider", "upstream timed out", "cannot decode body"])),
-        1..=4 => ("warn", choose(rng, &["slow query", "retrying request", "cache miss storm", "rate limit near"])),
+        0 => (
+            "error",
+            choose(rng, &["payment declined by provider", "upstream timed out", "cannot decode body"]),
+        ),
+        1..=4 => {
+            ("warn", choose(rng, &["slow query", "retrying request", "cache miss storm", "rate limit near"]))
+        }
         5..=14 => ("debug", choose(rng, &["cache hit", "lock acquired", "session refreshed"])),
-        _ => ("info", choose(rng, &["request served", "order placed", "item added", "item removed", "stock reserved"])),
+        _ => (
+            "info",
+            choose(rng, &["request served", "order placed", "item added", "item removed", "stock reserved"]),
+        ),
     };
     let trace = rng.hex(32);
     serde_json::json!({
@@ -115,16 +132,29 @@ fn java(about: &About<'_>, rng: &mut Rng, number: u64) -> String {
     let (level, message) = match rng.below(20) {
         0 => ("WARN ", "HikariPool-1 - Connection is not available, request timed out after 2503ms."),
         1..=3 => ("DEBUG", "Executing prepared SQL query"),
-        _ => ("INFO ", choose(rng, &["Loaded 240 products", "Index refreshed", "Token verified", "Message sent to topic orders"])),
+        _ => (
+            "INFO ",
+            choose(
+                rng,
+                &["Loaded 240 products", "Index refreshed", "Token verified", "Message sent to topic orders"],
+            ),
+        ),
     };
-    format!("{stamp}  {level} 1 --- [nio-8080-exec-{}] c.e.shop.{}.Service : {message}", rng.between(1, 10), about.app)
+    format!(
+        "{stamp}  {level} 1 --- [nio-8080-exec-{}] c.e.shop.{}.Service : {message}",
+        rng.between(1, 10),
+        about.app
+    )
 }
 
 fn logfmt(about: &About<'_>, rng: &mut Rng) -> String {
     let (level, message) = match rng.below(30) {
         0 => ("error", "cannot write batch: broken pipe"),
         1 | 2 => ("warn", "queue is filling up"),
-        _ => ("info", choose(rng, &["batch flushed", "picture resized", "scrape done", "mail sent", "parcel scanned"])),
+        _ => (
+            "info",
+            choose(rng, &["batch flushed", "picture resized", "scrape done", "mail sent", "parcel scanned"]),
+        ),
     };
     format!(
         "ts={} level={level} caller={}.go:{} msg=\"{message}\" count={} took={}ms",
@@ -140,9 +170,20 @@ fn klog(about: &About<'_>, rng: &mut Rng) -> String {
     let (letter, message) = match rng.below(20) {
         0 => ('E', "\"Unhandled Error\" err=\"timed out waiting for the condition\""),
         1 | 2 => ('W', "watch of *v1.Service ended with: too old resource version"),
-        _ => ('I', choose(rng, &["\"Synced\" duration=\"12ms\"", "\"Caches are synced\"", "\"Adding endpoints\" count=3"])),
+        _ => (
+            'I',
+            choose(
+                rng,
+                &["\"Synced\" duration=\"12ms\"", "\"Caches are synced\"", "\"Adding endpoints\" count=3"],
+            ),
+        ),
     };
-    format!("{letter}{} 1 {}.go:{}] {message}", about.time.strftime("%m%d %H:%M:%S.%6f"), about.app, rng.between(40, 700))
+    format!(
+        "{letter}{} 1 {}.go:{}] {message}",
+        about.time.strftime("%m%d %H:%M:%S.%6f"),
+        about.app,
+        rng.between(40, 700)
+    )
 }
 
 fn postgres(about: &About<'_>, rng: &mut Rng) -> String {
@@ -173,7 +214,11 @@ fn hostile(about: &About<'_>, rng: &mut Rng, number: u64) -> String {
         7 => "\u{1b}]8;;https://example.com\u{1b}\\click me\u{1b}]8;;\u{1b}\\",
         _ => "thanks for the fish \u{1f41f} und schöne Grüße",
     };
-    format!("ts={} level=info guest={} msg=\"{text}\"", about.time.strftime("%Y-%m-%dT%H:%M:%SZ"), rng.suffix(6))
+    format!(
+        "ts={} level=info guest={} msg=\"{text}\"",
+        about.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        rng.suffix(6)
+    )
 }
 
 /// The last words of a program that could not go on.

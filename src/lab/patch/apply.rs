@@ -74,8 +74,10 @@ pub(in crate::lab) fn apply(
     if same {
         return Ok(live.clone());
     }
-    managed.retain(|e| !is_own(e, writer, "Apply") && e["fieldsV1"].as_object().is_some_and(|m| !m.is_empty()));
-    let own = fields::entry(writer.manager, "Apply", &kind.api_version(), writer.time, wanted, writer.subresource);
+    managed
+        .retain(|e| !is_own(e, writer, "Apply") && e["fieldsV1"].as_object().is_some_and(|m| !m.is_empty()));
+    let own =
+        fields::entry(writer.manager, "Apply", &kind.api_version(), writer.time, wanted, writer.subresource);
     managed.insert(0, own);
     merged["metadata"]["managedFields"] = managed.into();
     Ok(merged)
@@ -108,7 +110,11 @@ fn conflict(conflicts: &[(Value, Vec<String>)]) -> Box<Failure> {
     let message = match (conflicts.len(), managers.as_slice()) {
         (1, [one]) => format!("Apply failed with 1 conflict: conflict with {one}: {}", list.join("")),
         (n, _) => {
-            format!("Apply failed with {n} conflicts: conflicts with {}:\n- {}", managers.join(", "), list.join("\n- "))
+            format!(
+                "Apply failed with {n} conflicts: conflicts with {}:\n- {}",
+                managers.join(", "),
+                list.join("\n- ")
+            )
         }
     };
     Failure::new(409, "Conflict", message).with(json!({"causes": causes}))
@@ -209,8 +215,14 @@ pub(in crate::lab) fn own_changes(kind: &Kind, old: &Value, new: &mut Value, wri
     managed.retain(|e| !empty(&e["fieldsV1"]));
     let own = fields::union(&own, &changed);
     if !empty(&own) {
-        let entry =
-            fields::entry(writer.manager, "Update", &kind.api_version(), writer.time, own, writer.subresource);
+        let entry = fields::entry(
+            writer.manager,
+            "Update",
+            &kind.api_version(),
+            writer.time,
+            own,
+            writer.subresource,
+        );
         managed.push(entry);
     }
     new["metadata"]["managedFields"] = managed.into();
@@ -241,10 +253,18 @@ mod tests {
         // Another value of another's field is a conflict; the same value is shared.
         let other = json!({"metadata": {"name": "a"}, "spec": {"replicas": 5}});
         let failure = apply(kind, &live, &other, &writer("two"), false).unwrap_err();
-        assert_eq!((failure.code, failure.message.as_str()), (409, "Apply failed with 1 conflict: conflict with \"one\": .spec.replicas"));
+        assert_eq!(
+            (failure.code, failure.message.as_str()),
+            (409, "Apply failed with 1 conflict: conflict with \"one\": .spec.replicas")
+        );
         let forced = apply(kind, &live, &other, &writer("two"), true).unwrap();
         assert_eq!(forced["spec"]["replicas"], 5);
-        let one = forced["metadata"]["managedFields"].as_array().unwrap().iter().find(|e| e["manager"] == "one").unwrap();
+        let one = forced["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|e| e["manager"] == "one")
+            .unwrap();
         assert!(one["fieldsV1"]["f:spec"].get("f:replicas").is_none());
         // What the first does not name any more goes away.
         let less = json!({"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": {"template": {"spec":
@@ -253,7 +273,10 @@ mod tests {
         assert_eq!(after["metadata"]["labels"], json!({"x": "1"}));
         assert_eq!(after["spec"]["replicas"], 5);
         let container = &after["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!((container["image"].as_str(), container["env"].as_array().map(Vec::len).unwrap_or(0)), (Some("m:2"), 0));
+        assert_eq!(
+            (container["image"].as_str(), container["env"].as_array().map(Vec::len).unwrap_or(0)),
+            (Some("m:2"), 0)
+        );
         // The same again changes nothing.
         assert_eq!(apply(kind, &after, &less, &writer("one"), false).unwrap(), after);
     }

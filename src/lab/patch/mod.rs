@@ -78,7 +78,8 @@ fn json_patch(object: &mut Value, patch: &Value) -> Outcome<()> {
     for step in steps {
         let path = step["path"].as_str().unwrap_or_default();
         let from = step["from"].as_str().unwrap_or_default();
-        let missing = || invalid(format!("the server rejected our request due to an error in our request: {path}"));
+        let missing =
+            || invalid(format!("the server rejected our request due to an error in our request: {path}"));
         let done = match step["op"].as_str().unwrap_or_default() {
             "add" => add(object, path, step["value"].clone()),
             "remove" => take(object, path).map(|_| ()),

@@ -24,7 +24,9 @@ pub(super) fn merge(object: &mut Value, patch: &Value, parent: &str, field: &str
     }
     for (key, change) in changes {
         if let Some(target) = key.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(list), Some(gone)) = (map.get_mut(target).and_then(Value::as_array_mut), change.as_array()) {
+            if let (Some(list), Some(gone)) =
+                (map.get_mut(target).and_then(Value::as_array_mut), change.as_array())
+            {
                 list.retain(|v| !gone.contains(v));
             }
         } else if key.starts_with('$') {
