@@ -180,7 +180,12 @@ impl Operation for ResourceApply {
     const PREVIEW: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+        // A default that no object needs would only contradict what they say.
+        if manifest::parse(&input.manifest)?.iter().all(|d| d.namespace().is_some()) {
+            common::fill_cluster(deck, &mut input.cluster).map(|_| ())
+        } else {
+            common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+        }
     }
 
     /// One object is the target itself; of several, what all share.

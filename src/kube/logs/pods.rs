@@ -110,11 +110,13 @@ impl From<ContainerStatus> for ContainerView {
     /// Which instance's log a request gives follows the kubelet: `validateContainerLogStatus` in `pkg/kubelet`.
     fn from(status: ContainerStatus) -> Self {
         let running = status.state.running.is_some();
-        let id =
-            |t: &Option<Terminated>| t.as_ref().map(|t| t.container_id.clone()).filter(|id| !id.is_empty());
-        let (now, last) = (id(&status.state.terminated), id(&status.last_state.terminated));
-        let own = Some(status.container_id).filter(|id| !id.is_empty());
-        let instance = if running { own } else { now.or_else(|| last.clone()) };
+        // Simulated nodes give no identifiers: the number of restarts tells their instances apart.
+        let name = |id: &str, number: u64| if id.is_empty() { format!("#{number}") } else { id.to_owned() };
+        let before = status.restart_count.saturating_sub(1);
+        let now = status.state.terminated.as_ref().map(|t| name(&t.container_id, status.restart_count));
+        let last = status.last_state.terminated.as_ref().map(|t| name(&t.container_id, before));
+        let own = name(&status.container_id, status.restart_count);
+        let instance = if running { Some(own) } else { now.or_else(|| last.clone()) };
         let ended = if running { &status.last_state.terminated } else { &status.state.terminated };
         let ended = ended.as_ref().or(status.last_state.terminated.as_ref()).map(|t| {
             let reason = if t.reason.is_empty() { "ended" } else { &t.reason };
@@ -303,6 +305,10 @@ mod tests {
         assert_eq!((waiting.instance.as_deref(), waiting.running), (Some("c2"), false));
         let fresh = view(json!({"name": "a", "state": {"waiting": {"reason": "ContainerCreating"}}}));
         assert_eq!(fresh.instance, None);
+        let simulated = view(
+            json!({"name": "a", "restartCount": 1, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}),
+        );
+        assert_eq!((simulated.instance.as_deref(), simulated.has_previous), (Some("#1"), true));
         let ended = view(
             json!({"name": "a", "containerID": "c1", "state": {"terminated": {"containerID": "c1", "exitCode": 0, "reason": "Completed"}}}),
         );

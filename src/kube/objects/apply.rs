@@ -98,6 +98,11 @@ async fn plan_one(
     let place = locate(cluster, namespace, document).await?;
     let live = place.find_live().await?;
     let mut warnings = Vec::new();
+    if let (Some(own), Some(asked)) = (&place.namespace, namespace)
+        && own != asked
+    {
+        warnings.push(format!("{} goes to {own}, as it says itself, not to {asked}", document.words()));
+    }
     let dry = match send(&place, document, None, false, true).await {
         Err(e) if options.force && conflicts(&e).is_some() => {
             for (manager, field) in conflicts(&e).unwrap_or_default() {
@@ -200,16 +205,8 @@ async fn run_one(
 
 async fn locate(cluster: &Arc<Cluster>, namespace: Option<&str>, document: &Document) -> base::Result<Place> {
     let resource = cluster.resolve(&document.resolvable()).await?;
+    // What an object says of itself goes before what the call says of all.
     let own = document.namespace();
-    if let (true, Some(own), Some(asked)) = (resource.namespaced, &own, namespace)
-        && own != asked
-    {
-        return Err(base::Error::invalid(format!(
-            "{} says namespace {own}, the call says {asked}",
-            document.words()
-        ))
-        .next("Take one of the two away."));
-    }
     let namespace = own.as_deref().or(namespace);
     Ok(Place::at(cluster.clone(), resource, namespace, &document.name()))
 }
@@ -290,7 +287,11 @@ fn explain(error: Error, live: Option<&Value>, document: &Document) -> base::Err
     let mut details = Vec::new();
     for (manager, field) in found {
         let value = |of: Option<&Value>| {
-            let value = of.and_then(|v| super::path::select(v, &field).ok())?;
+            let value = match super::path::select(of?, &field).ok()? {
+                // A path through a list's item gives a list of one.
+                Value::Array(mut one) if one.len() == 1 && field.contains('[') => one.remove(0),
+                other => other,
+            };
             let text = value.to_string();
             (!secret && text.len() <= 200).then_some(text)
         };

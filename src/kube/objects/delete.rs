@@ -67,6 +67,10 @@ pub async fn plan(place: &Place, options: Options) -> base::Result<Plan> {
     warn(&live, options, &mut plan);
     let mut shown = live;
     comparable(&mut shown, &place.resource);
+    // kubectl's copy of the whole manifest would say everything twice.
+    if let Some(annotations) = shown.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
     let (_, text) = sides(None, shown);
     plan.before = cut(text);
     Ok(plan)
@@ -168,7 +172,7 @@ async fn goes_with(place: &Place, live: &Value, options: Options, plan: &mut Pla
                 (_, Propagation::Orphan) => "stay, without an owner",
                 _ => "go with it",
             };
-            plan.affects.extend(counted.into_iter().map(|(what, n)| format!("{n} {what} {verb}")));
+            plan.affects.extend(counted.into_iter().map(|(what, n)| format!("{what}: {n} {verb}")));
         }
         Err(e) => plan.checks.push(format!("what goes with it was not counted: {e}")),
     }
@@ -225,8 +229,7 @@ async fn owned(place: &Place, live: &Value) -> Counted {
             .await?;
         if count > 0 {
             let least = if more { "at least " } else { "" };
-            let word = if count == 1 { &resource.singular } else { &resource.plural };
-            out.insert(word.to_string(), format!("{least}{count}"));
+            out.insert(resource.plural.to_string(), format!("{least}{count}"));
         }
     }
     Ok(out)

@@ -80,22 +80,56 @@ async fn prepare(place: &Place, document: &Document) -> base::Result<(Value, Val
             format!("{} was deleted and made anew since it was read", place.words()),
         ));
     }
-    if read_at != now.revision {
-        // The object's status changes all the time; only what an edit could overwrite is a conflict.
-        let base = at_revision(place, &read_at).await;
-        if let Some(conflict) = conflict(place, base.as_ref(), &live, &edited) {
-            return Err(conflict);
-        }
-        edited["metadata"]["resourceVersion"] = json!(now.revision);
-        if let Some(status) = live.get("status") {
-            edited["status"] = status.clone();
-        }
-    }
-    let lost = mask::unmask_from(&mut edited, &live);
+    let base = if read_at == now.revision { Some(live.clone()) } else { at_revision(place, &read_at).await };
+    let lost = mask::unmask_from(&mut edited, base.as_ref().unwrap_or(&live));
     if !lost.is_empty() {
         return Err(base::Error::invalid(format!("the values of {} are masks, not values", lost.join(", "))));
     }
+    if read_at != now.revision {
+        edited = onto(place, base, &live, edited)?;
+    }
+    if let (Some(status), Some(map)) = (live.get("status"), edited.as_object_mut()) {
+        map.insert("status".to_owned(), status.clone());
+    }
+    edited["metadata"]["resourceVersion"] = json!(now.revision);
     Ok((live, edited))
+}
+
+/// The edit carried over to what the object became meanwhile. A change by another of the same part is a conflict.
+fn onto(place: &Place, base: Option<Value>, live: &Value, mut edited: Value) -> base::Result<Value> {
+    let Some(mut base) = base else { return Err(too_old(place, live, &edited)) };
+    let mut theirs = live.clone();
+    for side in [&mut base, &mut theirs, &mut edited] {
+        comparable(side, &place.resource);
+    }
+    let mut clashes = Vec::new();
+    let merged = merge(&base, &edited, &theirs, "", &mut clashes);
+    if clashes.is_empty() { Ok(merged) } else { Err(conflict(place, base, theirs, &clashes)) }
+}
+
+/// Joins two changes of one base. Paths that both changed, each in another way, go to `clashes`. A list is one part.
+fn merge(base: &Value, ours: &Value, theirs: &Value, path: &str, clashes: &mut Vec<String>) -> Value {
+    if ours == theirs || theirs == base {
+        return ours.clone();
+    }
+    if ours == base {
+        return theirs.clone();
+    }
+    let (Value::Object(b), Value::Object(o), Value::Object(t)) = (base, ours, theirs) else {
+        clashes.push(path.trim_start_matches('.').to_owned());
+        return ours.clone();
+    };
+    let keys: std::collections::BTreeSet<&String> = b.keys().chain(o.keys()).chain(t.keys()).collect();
+    let mut out = serde_json::Map::new();
+    for key in keys {
+        let side = |of: &serde_json::Map<String, Value>| of.get(key).cloned().unwrap_or(Value::Null);
+        // Absent reads as null, which no object of the API holds as a value.
+        let value = merge(&side(b), &side(o), &side(t), &format!("{path}.{key}"), clashes);
+        if !value.is_null() {
+            out.insert(key.clone(), value);
+        }
+    }
+    Value::Object(out)
 }
 
 /// The object as it was at a resource version, while the server still keeps that (five minutes by default): a GET
@@ -114,30 +148,25 @@ async fn at_revision(place: &Place, revision: &str) -> Option<Value> {
     Some(found)
 }
 
-/// The error if someone else changed more than the status, with the other's change.
-fn conflict(place: &Place, base: Option<&Value>, live: &Value, edited: &Value) -> Option<base::Error> {
-    let error = |what: String| {
-        base::Error::new(base::Code::Conflict, format!("{} changed since it was read{what}", place.words()))
-            .next("Read it again and repeat the edit on what is there now.")
-    };
-    let Some(base) = base else {
-        let read_at = text(edited, "/metadata/resourceVersion");
-        let managers: Vec<Value> = items(live, "/metadata/managedFields")
-            .iter()
-            .map(|m| json!({"manager": text(m, "/manager"), "time": text(m, "/time"), "operation": text(m, "/operation")}))
-            .collect();
-        return Some(
-            error(format!(" at revision {read_at}, too long ago to tell how"))
-                .details(json!({"managers": managers})),
-        );
-    };
-    let (mut before, mut after) = (base.clone(), live.clone());
-    comparable(&mut before, &place.resource);
-    comparable(&mut after, &place.resource);
-    let (before, after) = sides(Some(before), after);
-    if before == after {
-        return None;
-    }
+fn changed(place: &Place, what: &str) -> base::Error {
+    base::Error::new(base::Code::Conflict, format!("{} changed since it was read{what}", place.words()))
+        .next("Read it again and repeat the edit on what is there now.")
+}
+
+/// The server no longer knows what was edited, so nothing can be compared.
+fn too_old(place: &Place, live: &Value, edited: &Value) -> base::Error {
+    let read_at = text(edited, "/metadata/resourceVersion");
+    let managers: Vec<Value> = items(live, "/metadata/managedFields")
+        .iter()
+        .map(|m| json!({"manager": text(m, "/manager"), "time": text(m, "/time"), "operation": text(m, "/operation")}))
+        .collect();
+    changed(place, &format!(" at revision {read_at}, too long ago to tell how"))
+        .details(json!({"managers": managers}))
+}
+
+/// Both changed the same part: the error has the other's change.
+fn conflict(place: &Place, base: Value, theirs: Value, clashes: &[String]) -> base::Error {
+    let (before, after) = sides(Some(base), theirs);
     let diff: Vec<String> = similar::TextDiff::from_lines(&before, &after)
         .iter_all_changes()
         .filter_map(|c| match c.tag() {
@@ -147,7 +176,8 @@ fn conflict(place: &Place, base: Option<&Value>, live: &Value, edited: &Value) -
         })
         .take(60)
         .collect();
-    Some(error(format!(", by another: {}", brief(&diff))).details(json!({"other_change": diff})))
+    changed(place, &format!(", and another changed {} too: {}", clashes.join(", "), brief(&diff)))
+        .details(json!({"fields": clashes, "other_change": diff}))
 }
 
 fn brief(diff: &[String]) -> String {
@@ -159,6 +189,28 @@ fn brief(diff: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_different_parts_are_joined_and_of_the_same_clash() {
+        let base =
+            json!({"spec": {"replicas": 3, "paused": false}, "metadata": {"annotations": {"rev": "1"}}});
+        let ours = json!({"spec": {"replicas": 6}, "metadata": {"annotations": {"rev": "1", "note": "x"}}});
+        let theirs =
+            json!({"spec": {"replicas": 3, "paused": false}, "metadata": {"annotations": {"rev": "2"}}});
+        let mut clashes = Vec::new();
+        let merged = merge(&base, &ours, &theirs, "", &mut clashes);
+        assert_eq!(
+            merged,
+            json!({"spec": {"replicas": 6}, "metadata": {"annotations": {"rev": "2", "note": "x"}}})
+        );
+        assert!(clashes.is_empty());
+        let theirs =
+            json!({"spec": {"replicas": 9, "paused": false}, "metadata": {"annotations": {"rev": "1"}}});
+        merge(&base, &ours, &theirs, "", &mut clashes);
+        assert_eq!(clashes, ["spec.replicas"]);
+    }
+
     #[test]
     fn a_conflict_is_said_in_a_line() {
         let diff = vec!["-  replicas: 3".to_owned(), "+  replicas: 5".to_owned()];

@@ -150,6 +150,11 @@ fn bracket(inner: &str) -> Option<(Step, &str)> {
         return Some((Step::Where(field, value), after));
     }
     let (index, after) = inner.split_once(']')?;
+    // `[name="web"]`: how the server writes the path of a list's item.
+    if let Some((key, value)) = index.split_once('=') {
+        let value = value.trim_matches(['"', '\'']).to_owned();
+        return Some((Step::Where(vec![key.trim_matches(['=', ' ']).to_owned()], value), after));
+    }
     match index.trim() {
         "*" => Some((Step::All, after)),
         number => Some((Step::Index(number.parse().ok()?), after)),
@@ -175,6 +180,7 @@ mod tests {
             ("metadata.labels['app.kubernetes.io/name']", json!("web")),
             ("metadata.labels.app\\.kubernetes\\.io/name", json!("web")),
             ("status.conditions[?(@.type==\"Ready\")].status", json!(["True"])),
+            (".spec.containers[name=\"b\"].image", json!(["y:2"])),
             ("", pod.clone()),
         ] {
             assert_eq!(select(&pod, path), Ok(expected), "{path}");
