@@ -179,7 +179,13 @@ async fn lists_go_on_by_pages_and_refuse_what_is_wrong() {
     let (mut names, mut next, mut pages) = (Vec::new(), String::new(), 0);
     loop {
         let page = harbour.get(&format!("/api/v1/namespaces/shop/pods?limit=20&continue={next}")).await.body;
-        names.extend(page["items"].as_array().unwrap().iter().map(|p| p["metadata"]["name"].as_str().unwrap().to_owned()));
+        names.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|p| p["metadata"]["name"].as_str().unwrap().to_owned()),
+        );
         pages += 1;
         assert!(page["items"][0].get("kind").is_none());
         match page["metadata"]["continue"].as_str() {
@@ -203,7 +209,8 @@ async fn lists_go_on_by_pages_and_refuse_what_is_wrong() {
     }
     let nobody = Caller { token: "wrong".into(), ..Caller::new(&fleet, "harbour") };
     assert_eq!(nobody.get("/api/v1/pods").await.code, 401);
-    let viewer = Caller { token: fleet.cluster("harbour").unwrap().viewer_token(), ..Caller::new(&fleet, "harbour") };
+    let viewer =
+        Caller { token: fleet.cluster("harbour").unwrap().viewer_token(), ..Caller::new(&fleet, "harbour") };
     assert_eq!(viewer.get("/api/v1/pods").await.code, 200);
     let secret = viewer.get("/api/v1/namespaces/shop/secrets").await;
     assert_eq!(secret.code, 403);
@@ -211,7 +218,9 @@ async fn lists_go_on_by_pages_and_refuse_what_is_wrong() {
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
     let groups = harbour.ask("GET", "/apis", &[("accept", accept)], "").await;
     assert_eq!(groups.content_type, accept);
-    assert!(groups.body["items"].as_array().unwrap().iter().any(|g| g["metadata"]["name"] == "cert-manager.io"));
+    assert!(
+        groups.body["items"].as_array().unwrap().iter().any(|g| g["metadata"]["name"] == "cert-manager.io")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,7 +229,8 @@ async fn a_watch_streams_the_list_then_changes_and_ends_with_410_when_history_is
     let harbour = Caller::new(&fleet, "harbour");
     let path = "/api/v1/namespaces/shop/configmaps";
     let count = harbour.get(path).await.body["items"].as_array().unwrap().len();
-    let streaming = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let streaming =
+        "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     let mut events = harbour.watch(&format!("{path}?{streaming}"), "application/json").await;
     let mut table = harbour.watch(&format!("{path}?{streaming}"), TABLE).await;
     for _ in 0..count {
@@ -242,8 +252,9 @@ async fn a_watch_streams_the_list_then_changes_and_ends_with_410_when_history_is
     let made = harbour.ask("POST", path, &[("content-type", "application/json")], &object.to_string()).await;
     assert_eq!(made.code, 201);
     let version = made.body["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-    let mut labelled =
-        harbour.watch(&format!("{path}?watch=1&resourceVersion={version}&labelSelector=a%3Db"), "application/json").await;
+    let mut labelled = harbour
+        .watch(&format!("{path}?watch=1&resourceVersion={version}&labelSelector=a%3Db"), "application/json")
+        .await;
     let merge = [("content-type", "application/merge-patch+json")];
     harbour.ask("PATCH", &format!("{path}/new"), &merge, r#"{"metadata":{"labels":{"a":"c"}}}"#).await;
     harbour.ask("DELETE", &format!("{path}/new"), &[], "").await;
@@ -254,13 +265,17 @@ async fn a_watch_streams_the_list_then_changes_and_ends_with_410_when_history_is
     assert_eq!(seen, ["ADDED", "MODIFIED", "DELETED"]);
     // For the selector the object was gone with its label.
     let left = labelled.next().await.unwrap();
-    assert_eq!((left["type"].as_str(), left["object"]["metadata"]["labels"]["a"].as_str()), (Some("DELETED"), Some("b")));
+    assert_eq!(
+        (left["type"].as_str(), left["object"]["metadata"]["labels"]["a"].as_str()),
+        (Some("DELETED"), Some("b"))
+    );
 
     fleet.cluster("harbour").unwrap().forget_history();
     let gone = events.next().await.unwrap();
     assert_eq!((gone["type"].as_str(), gone["object"]["code"].as_u64()), (Some("ERROR"), Some(410)));
     assert!(events.next().await.is_none());
-    let mut old = harbour.watch(&format!("{path}?watch=1&resourceVersion={version}"), "application/json").await;
+    let mut old =
+        harbour.watch(&format!("{path}?watch=1&resourceVersion={version}"), "application/json").await;
     assert_eq!(old.next().await.unwrap()["object"]["reason"], "Expired");
 }
 
@@ -279,7 +294,10 @@ async fn pods_come_as_protobuf_frames_where_they_are_asked_for() {
     let json = harbour.get("/api/v1/namespaces/data/pods/postgres-0").await.body;
     assert_eq!(decoded["spec"]["containers"][0]["image"], json["spec"]["containers"][0]["image"]);
     assert_eq!(decoded["metadata"]["managedFields"], json["metadata"]["managedFields"]);
-    assert_eq!(decoded["status"]["conditions"][2]["lastTransitionTime"], json["status"]["conditions"][2]["lastTransitionTime"]);
+    assert_eq!(
+        decoded["status"]["conditions"][2]["lastTransitionTime"],
+        json["status"]["conditions"][2]["lastTransitionTime"]
+    );
 
     let path = "/api/v1/namespaces/data/pods?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&\
                 allowWatchBookmarks=true&timeoutSeconds=1";
@@ -324,18 +342,37 @@ async fn writes_are_checked_tried_and_owned() {
     let strict = harbour.ask("PATCH", &format!("{path}?fieldValidation=Strict"), &strategic, unknown).await;
     assert_eq!(strict.code, 400);
     let message = strict.body["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("spec.replcas") && message.contains("spec.template.spec.containers[0].imag"), "{message}");
+    assert!(
+        message.contains("spec.replcas") && message.contains("spec.template.spec.containers[0].imag"),
+        "{message}"
+    );
     // Applying what another manager owns is a conflict.
     let apply = [("content-type", "application/apply-patch+yaml")];
     let yaml = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec: {replicas: 9}\n";
     let refused = harbour.ask("PATCH", &format!("{path}?fieldManager=me"), &apply, yaml).await;
-    assert_eq!((refused.code, refused.body["details"]["causes"][0]["field"].as_str()), (409, Some(".spec.replicas")));
-    let forced = harbour.ask("PATCH", &format!("{path}?fieldManager=me&force=true&dryRun=All"), &apply, yaml).await;
+    assert_eq!(
+        (refused.code, refused.body["details"]["causes"][0]["field"].as_str()),
+        (409, Some(".spec.replicas"))
+    );
+    let forced =
+        harbour.ask("PATCH", &format!("{path}?fieldManager=me&force=true&dryRun=All"), &apply, yaml).await;
     assert_eq!((forced.code, forced.body["spec"]["replicas"].as_i64()), (200, Some(9)));
-    let scale = harbour.ask("PATCH", &format!("{path}/scale"), &[("content-type", "application/merge-patch+json")], r#"{"spec":{"replicas":13}}"#).await;
-    assert_eq!((scale.body["kind"].as_str(), scale.body["spec"]["replicas"].as_i64()), (Some("Scale"), Some(13)));
+    let scale = harbour
+        .ask(
+            "PATCH",
+            &format!("{path}/scale"),
+            &[("content-type", "application/merge-patch+json")],
+            r#"{"spec":{"replicas":13}}"#,
+        )
+        .await;
+    assert_eq!(
+        (scale.body["kind"].as_str(), scale.body["spec"]["replicas"].as_i64()),
+        (Some("Scale"), Some(13))
+    );
     let review = r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"delete","resource":"pods"}}}"#;
-    let may = harbour.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &json_type, review).await;
+    let may = harbour
+        .ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &json_type, review)
+        .await;
     assert_eq!((may.code, may.body["status"]["allowed"].as_bool()), (201, Some(true)));
 }
 
@@ -353,8 +390,10 @@ async fn a_live_fleet_scales_heals_and_logs() {
     let mut waited = 0;
     loop {
         let ready = |d: &Value| d["status"]["readyReplicas"].as_i64().unwrap_or(0);
-        let (mailer, checkout) =
-            (harbour.get(&format!("{path}/mailer")).await.body, harbour.get(&format!("{path}/checkout")).await.body);
+        let (mailer, checkout) = (
+            harbour.get(&format!("{path}/mailer")).await.body,
+            harbour.get(&format!("{path}/checkout")).await.body,
+        );
         if ready(&mailer) == 5 && ready(&checkout) == 3 && checkout["status"]["updatedReplicas"] == 3 {
             break;
         }
@@ -385,7 +424,8 @@ async fn faults_are_felt_and_pass() {
     assert_eq!(harbour.get("/api/v1/pods?watch=1").await.code, 403);
     cluster.reject_watch(false);
     cluster.reject_streaming(true);
-    let streaming = "/api/v1/pods?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1";
+    let streaming =
+        "/api/v1/pods?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1";
     assert_eq!(harbour.get(streaming).await.code, 422);
     cluster.pause();
     let waiting = tokio::time::timeout(Duration::from_millis(300), harbour.get("/readyz")).await;

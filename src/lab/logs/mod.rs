@@ -222,7 +222,8 @@ impl Run {
         }
         let nanos = (number as f64 / voice::rate(self.voice) * 1e9) as i64;
         let jitter = Rng::new(self.seed ^ number).between(0, 90_000_000);
-        self.start + SignedDuration::from_nanos(nanos + jitter)
+        let time = self.start + SignedDuration::from_nanos(nanos + jitter);
+        self.end.map_or(time, |end| time.min(end))
     }
 
     /// Lines before the last words.

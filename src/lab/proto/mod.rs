@@ -237,7 +237,8 @@ fn write_value(field: &Field, value: &Value, out: &mut Vec<u8>) {
                     Type::QuantityMap => write_bytes(2, &quantity(value), &mut entry),
                     Type::BytesMap => {
                         let text = value.as_str().unwrap_or_default();
-                        let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+                        let bytes =
+                            base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
                         write_bytes(2, &bytes, &mut entry);
                     }
                     _ => write_bytes(2, value.as_str().unwrap_or_default().as_bytes(), &mut entry),
@@ -369,7 +370,10 @@ mod tests {
         let mut bytes = Vec::new();
         envelope("apps/v1", "Deployment", &message("Deployment", &value), &mut bytes);
         let mut back = decode(&bytes).unwrap();
-        assert_eq!((back["kind"].as_str(), back["apiVersion"].as_str()), (Some("Deployment"), Some("apps/v1")));
+        assert_eq!(
+            (back["kind"].as_str(), back["apiVersion"].as_str()),
+            (Some("Deployment"), Some("apps/v1"))
+        );
         let map = back.as_object_mut().unwrap();
         map.shift_remove("kind");
         map.shift_remove("apiVersion");
