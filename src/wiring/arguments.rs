@@ -87,7 +87,7 @@ pub enum Choice {
     Console(Opening),
     Lab(Opening),
     Mcp { agent: Option<String> },
-    Serve,
+    Serve { conformance_fixtures: bool },
     Config(ConfigAction),
     Completions(clap_complete::Shell),
     Operation(Box<Asked>),
@@ -127,7 +127,11 @@ enum Command {
         agent: Option<String>,
     },
     /// Run the control plane without a screen: REST, WebSocket and MCP over HTTP.
-    Serve,
+    Serve {
+        /// Serve what MCP's conformance suites call, to whoever calls it.
+        #[arg(long, hide = true)]
+        conformance_fixtures: bool,
+    },
     /// Open the console on the practice fleet: it needs nothing and touches nothing.
     Lab {
         #[command(flatten)]
@@ -241,7 +245,7 @@ fn whole(arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Stop> {
     let choice = match tree.command {
         None => Choice::Console(tree.opening),
         Some(Command::Mcp { agent }) => Choice::Mcp { agent },
-        Some(Command::Serve) => Choice::Serve,
+        Some(Command::Serve { conformance_fixtures }) => Choice::Serve { conformance_fixtures },
         Some(Command::Lab { opening, words }) => Choice::Lab(Opening { words, ..opening }),
         Some(Command::Config { action }) => Choice::Config(action),
         Some(Command::Completions { shell }) => Choice::Completions(shell),

@@ -170,8 +170,12 @@ fn stop_on_signals(stop: CancellationToken) -> Result<()> {
 }
 
 /// `qd serve`.
-pub async fn serve(setting: Setting) -> Result<u8> {
+pub async fn serve(setting: Setting, conformance_fixtures: bool) -> Result<u8> {
     let mut host = Host::open(&setting).await?;
+    let settings = mcp::Settings { conformance_fixtures, ..mcp::Settings::default() };
+    let core = mcp::Core::new(host.built.gate.clone(), settings);
+    // The first one holds: no agent can have come before.
+    let _ = host.shared.core.set(core);
     if let Some(note) = host.notes.first() {
         let error = Error::new(Code::AlreadyExists, note.clone());
         host.close().await;

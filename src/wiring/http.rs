@@ -9,7 +9,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::middleware::from_fn_with_state;
-use http::header::AUTHORIZATION;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
@@ -72,7 +71,7 @@ pub struct Served {
 /// Every HTTP door in one router.
 pub fn router(served: Served, config: &Http, stop: CancellationToken) -> Router {
     let keeper = Keeper {
-        authenticator: served.authenticator.clone(),
+        authenticator: served.authenticator,
         hosts: Hosts::new(config.hosts.iter().cloned()),
         door: Door::Rest,
         open: rest::OPEN,
@@ -82,17 +81,9 @@ pub fn router(served: Served, config: &Http, stop: CancellationToken) -> Router 
         timeout: Duration::from_secs(u64::from(config.timeout_seconds)),
         stop: stop.clone(),
     };
+    let agents = Keeper { door: Door::Mcp, open: &[], ..keeper.clone() };
     let rest = rest::router(served.gate, options).layer(from_fn_with_state(keeper, admit));
-    let authenticator = served.authenticator;
-    let peer = config.address;
-    let authenticate: mcp::Authenticate = Arc::new(move |headers| {
-        // The door knows headers only: its failures are counted together.
-        let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
-        authenticator.authenticate(header, Door::Mcp, peer)
-    });
-    let mut settings = mcp::HttpSettings { stop, ..mcp::HttpSettings::default() };
-    settings.hosts.extend(config.hosts.iter().cloned());
-    mcp::router(&served.core, authenticate, settings).merge(rest)
+    mcp::router(&served.core, agents, stop).merge(rest)
 }
 
 impl Endpoint {

@@ -77,7 +77,7 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
         match invocation.choice {
             Choice::Operation(asked) => shell::run(setting, *asked).await,
             Choice::Mcp { agent } => join::mcp(setting, agent).await,
-            Choice::Serve => host::serve(setting).await,
+            Choice::Serve { conformance_fixtures } => host::serve(setting, conformance_fixtures).await,
             Choice::Console(opening) => console::console(setting, opening).await,
             Choice::Lab(opening) => console::lab(setting, opening).await,
             Choice::Config(_) | Choice::Completions(_) => Ok(0),
