@@ -13,6 +13,8 @@ pub mod resources;
 mod save;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 use super::object::Route;

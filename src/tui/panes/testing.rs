@@ -1,9 +1,18 @@
 //! Helpers of the tests of panes: frames as text with their styles.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::base::Actor;
+use crate::base::ids::CallId;
+use crate::gate::{OperationInfo, Reply, Request};
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Effect, Message, Ticket};
+use crate::tui::pane::{Handled, Look, Pane};
+use crate::tui::shared::Shared;
 use crate::tui::theme::{Theme, Tones};
 
 /// A theme with a colour of its own for each purpose that the tests look at.
@@ -114,4 +123,71 @@ fn describe(style: Style) -> String {
         parts.push(format!("{:?}", style.add_modifier).to_lowercase());
     }
     parts.join("+")
+}
+
+/// What a pane is given in a test, and what it asked for.
+pub struct Stage {
+    pub shared: Shared,
+    pub effects: Vec<Effect>,
+    pub now: Timestamp,
+    tickets: u64,
+}
+
+impl Stage {
+    /// A screen of `ana`'s, at a moment that does not move by itself.
+    pub fn new(catalogue: Vec<OperationInfo>) -> Self {
+        Self {
+            shared: Shared::new(Actor::operator("ana"), catalogue.into()),
+            effects: Vec::new(),
+            now: Timestamp::from_second(1_700_000_000).unwrap(),
+            tickets: 0,
+        }
+    }
+
+    pub fn with<R>(&mut self, run: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+        run(&mut Cx::new(&self.shared, self.now, &mut self.effects, &mut self.tickets))
+    }
+
+    /// Does an action, or offers it as a key's.
+    pub fn act(&mut self, pane: &mut dyn Pane, name: &str) -> Handled {
+        self.with(|cx| pane.act(&Action::parse(name).unwrap(), cx))
+    }
+
+    pub fn type_text(&mut self, pane: &mut dyn Pane, text: &str) {
+        for c in text.chars() {
+            self.with(|cx| pane.text(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), cx));
+        }
+    }
+
+    pub fn press(&mut self, pane: &mut dyn Pane, code: KeyCode) -> Handled {
+        self.with(|cx| pane.text(KeyEvent::new(code, KeyModifiers::NONE), cx))
+    }
+
+    /// The calls asked for since the last look: their tickets and requests.
+    pub fn calls(&mut self) -> Vec<(Ticket, Request)> {
+        self.effects
+            .drain(..)
+            .filter_map(|effect| match effect {
+                Effect::Call { ticket, request } => Some((ticket, request)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn answer(&mut self, pane: &mut dyn Pane, ticket: Ticket, output: serde_json::Value) {
+        let result = Ok(Reply::Done { call: CallId::new(), output });
+        self.with(|cx| pane.receive(Message::Reply { ticket, result }, cx));
+    }
+
+    /// A frame of the pane at the place it takes on a screen of this size, with its title above.
+    pub fn frame(&self, pane: &mut dyn Pane, width: u16, height: u16) -> String {
+        let theme = theme();
+        let screen = Rect::new(0, 0, width, height);
+        let area = pane.place(screen);
+        pane.layout(area, self.now);
+        let look = Look { theme: &theme, shared: &self.shared, now: self.now, focused: true };
+        let mut buf = Buffer::empty(area);
+        pane.render(&look, area, &mut buf);
+        format!("{}\n{}", pane.title(&look), dump(&buf))
+    }
 }
