@@ -5,7 +5,7 @@ use ratatui::layout::Position;
 
 use super::{App, Dirty};
 use crate::tui::action::Action;
-use crate::tui::effect::{Effect, Flash};
+use crate::tui::effect::Flash;
 use crate::tui::object::Route;
 use crate::tui::pane::Handled;
 use crate::tui::prompt::{Prompt, PromptKind, Typed, remember};
@@ -222,13 +222,9 @@ impl App {
         self.go(Route::Resources(query));
     }
 
-    /// A question about the row under the cursor, in a form of `message_send`.
+    /// A question about what is under the cursor.
     fn ask(&mut self) {
-        let about = self.top().and_then(|slot| slot.pane.focus().selected);
-        let mut arguments = serde_json::json!({ "kind": "ask" });
-        if let Some(about) = about {
-            arguments["about"] = about;
-        }
-        self.run_effect(Effect::Go(Route::Form { operation: "message_send".to_owned(), arguments }));
+        let Some(focus) = self.top().map(|slot| slot.pane.focus()) else { return };
+        self.push_layer(Box::new(crate::tui::panes::ask::AskPane::new(&focus)));
     }
 }

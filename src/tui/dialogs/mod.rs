@@ -1,6 +1,5 @@
 //! Dialogs: layers that ask one thing.
 
-mod change;
 mod quit;
 
 use ratatui::buffer::Buffer;
@@ -8,7 +7,6 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Padding, Widget as _};
 
-pub use change::{Change, ChangeKind};
 pub use quit::Quit;
 
 use super::pane::Look;

@@ -190,7 +190,7 @@ fn pods(n: usize) -> Vec<ObjectRef> {
 #[test]
 fn a_deletion_is_previewed_confirmed_and_bound_to_the_version_shown() {
     let mut stage = Stage::new(vec![]);
-    let mut pane = change::dialog("delete", &pods(1)).unwrap();
+    let mut pane = change::dialog("delete", &pods(1), None).unwrap();
     stage.with(|cx| pane.start(cx));
     let Some(Effect::Preview { ticket, request }) = stage.effects.pop() else { panic!("previewed first") };
     assert_eq!(request.operation, "resource_delete");
@@ -205,6 +205,7 @@ fn a_deletion_is_previewed_confirmed_and_bound_to_the_version_shown() {
     let Some(Effect::Preview { ticket, request }) = stage.effects.pop() else { panic!("previewed again") };
     assert_eq!(request.arguments["force"], true);
     stage.with(|cx| pane.receive(Message::Preview { ticket, result: Ok(preview) }, cx));
+    stage.now += std::time::Duration::from_secs(1);
     stage.frame(&mut *pane, 80, 24);
     stage.act(&mut *pane, "approve");
     let run = stage.effects.iter().find_map(|e| match e {
@@ -219,7 +220,7 @@ fn a_deletion_is_previewed_confirmed_and_bound_to_the_version_shown() {
 #[test]
 fn marked_rows_are_deleted_together_and_counted() {
     let mut stage = Stage::new(vec![]);
-    let mut pane = change::dialog("delete", &pods(20)).unwrap();
+    let mut pane = change::dialog("delete", &pods(20), None).unwrap();
     stage.with(|cx| pane.start(cx));
     while let Some(at) = stage.effects.iter().position(|e| matches!(e, Effect::Preview { .. })) {
         let Effect::Preview { ticket, request } = stage.effects.remove(at) else { unreachable!() };
@@ -249,10 +250,10 @@ fn marked_rows_are_deleted_together_and_counted() {
 
 #[test]
 fn only_what_can_be_scaled_is() {
-    assert!(change::dialog("scale", &pods(1)).is_err_and(|e| e.message.contains("pods cannot be asked to scale")));
+    assert!(change::dialog("scale", &pods(1), None).is_err_and(|e| e.message.contains("pods cannot be asked to scale")));
     let mut stage = Stage::new(vec![]);
     let api = ObjectRef::new("eu-1", "deployments.apps", "shop", "api");
-    let mut pane = change::dialog("scale", &[api]).unwrap();
+    let mut pane = change::dialog("scale", &[api], None).unwrap();
     stage.type_text(&mut *pane, "5x");
     stage.act(&mut *pane, "accept");
     let Some(Effect::Layer(mut confirm)) = stage.effects.pop() else { panic!("a confirmation follows") };
@@ -361,7 +362,7 @@ fn help_is_made_from_the_keymap() {
     stage.shared.keymap = std::sync::Arc::new(crate::tui::keymap::Keymap::embedded().unwrap());
     let mut pane = HelpPane::new(&["logs".into(), "global".into()], &stage.shared);
     let frame = stage.frame(&mut pane, 200, 60);
-    for text in ["LOGS", "autoscroll", "EVERYWHERE", "Ctrl-p", "COMMANDS"] {
+    for text in ["LOGS", "autoscroll", "EVERYWHERE", "operations", "COMMANDS"] {
         assert!(frame.contains(text), "{text} in\n{frame}");
     }
 }

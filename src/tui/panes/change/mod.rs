@@ -17,8 +17,9 @@ use crate::gate::{Effect, Request};
 use crate::tui::object::ObjectRef;
 use crate::tui::pane::Pane;
 
-/// The dialog for one of the actions `delete`, `kill`, `scale` and `restart` on some objects.
-pub fn dialog(action: &str, objects: &[ObjectRef]) -> Result<Box<dyn Pane>> {
+/// The dialog for one of the actions `delete`, `kill`, `scale` and `restart` on some objects;
+/// `replicas` is how many pods there are now, if that is known.
+pub fn dialog(action: &str, objects: &[ObjectRef], replicas: Option<u32>) -> Result<Box<dyn Pane>> {
     if objects.is_empty() {
         return Err(Error::invalid("there is nothing here to change").next("Choose a row first."));
     }
@@ -33,7 +34,7 @@ pub fn dialog(action: &str, objects: &[ObjectRef]) -> Result<Box<dyn Pane>> {
             for object in objects {
                 workload("scale", object)?;
             }
-            Ok(Box::new(ScalePane::new(objects.to_vec())))
+            Ok(Box::new(ScalePane::new(objects.to_vec(), replicas)))
         }
         other => Err(Error::unsupported(format!("{other} is not a change that objects know"))),
     }

@@ -24,8 +24,9 @@ pub struct ScalePane {
 }
 
 impl ScalePane {
-    pub fn new(objects: Vec<ObjectRef>) -> Self {
-        Self { objects, input: Input::default(), wrong: None }
+    pub fn new(objects: Vec<ObjectRef>, replicas: Option<u32>) -> Self {
+        let input = replicas.map(|n| Input::new(n.to_string())).unwrap_or_default();
+        Self { objects, input, wrong: None }
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>) {

@@ -3,10 +3,10 @@
 use super::Resources;
 use crate::rows::Cell;
 use crate::tui::action::Action;
-use crate::tui::dialogs::{Change, ChangeKind};
 use crate::tui::effect::{Cx, Flash};
 use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
 use crate::tui::pane::{Handled, Pane as _};
+use crate::tui::panes::change;
 
 impl Resources {
     pub(super) fn key(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
@@ -22,10 +22,7 @@ impl Resources {
             "edit" => self.go_to_one(cx, Route::Edit),
             "events" => self.go_to_one(cx, Route::Events),
             "logs" | "logs_previous" => self.logs(action.name == "logs_previous", cx),
-            "delete" => self.change(ChangeKind::Delete, cx),
-            "kill" => self.change(ChangeKind::Kill, cx),
-            "restart" => self.change(ChangeKind::Restart, cx),
-            "scale" => self.change(ChangeKind::Scale, cx),
+            "delete" | "kill" | "restart" | "scale" => self.change(action.name, cx),
             "favourite" => self.favourite(&action.words, cx),
             "warp" => self.warp(cx),
             "node" => self.node(cx),
@@ -65,19 +62,19 @@ impl Resources {
         cx.go(Route::Logs(LogTarget { objects, container: None, previous }));
     }
 
-    fn change(&self, kind: ChangeKind, cx: &mut Cx<'_>) {
+    fn change(&self, action: &str, cx: &mut Cx<'_>) {
         let objects = self.objects();
         if objects.is_empty() {
             return nothing(cx);
         }
-        cx.layer(Box::new(Change::new(kind, objects, self.replicas(kind))));
+        match change::dialog(action, &objects, self.replicas()) {
+            Ok(dialog) => cx.layer(dialog),
+            Err(error) => cx.error(&error),
+        }
     }
 
     /// How many replicas the row under the cursor has now, from its columns.
-    fn replicas(&self, kind: ChangeKind) -> Option<u32> {
-        if kind != ChangeKind::Scale {
-            return None;
-        }
+    fn replicas(&self) -> Option<u32> {
         let row = self.grid.selected()?;
         let columns = self.grid.table().columns();
         let cell = |name: &str| columns.iter().position(|c| c.name == name).and_then(|i| row.cells.get(i));
