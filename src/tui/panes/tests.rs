@@ -99,8 +99,12 @@ fn y_decides_about_exactly_what_was_shown_and_enter_does_not() {
     );
     stage.act(&mut pane, "approve");
     assert!(stage.calls().is_empty(), "once is enough");
-    let decided =
-        Decided { approval: id(7), state: ApprovalState::Consumed, superseded_by: None, note: "it runs".into() };
+    let decided = Decided {
+        approval: id(7),
+        state: ApprovalState::Consumed,
+        superseded_by: None,
+        note: "it runs".into(),
+    };
     stage.answer(&mut pane, ticket, serde_json::to_value(decided).unwrap());
     assert!(stage.effects.iter().any(|e| matches!(e, Effect::Close)));
 }
@@ -131,7 +135,10 @@ fn refusing_sends_the_words_to_the_agent() {
     stage.type_text(&mut pane, "not today");
     stage.press(&mut pane, KeyCode::Enter);
     let (_, request) = stage.calls().pop().unwrap();
-    assert_eq!((&request.arguments["decision"], &request.arguments["reason"]), (&json!("deny"), &json!("not today")));
+    assert_eq!(
+        (&request.arguments["decision"], &request.arguments["reason"]),
+        (&json!("deny"), &json!("not today"))
+    );
 }
 
 #[test]
@@ -250,7 +257,10 @@ fn marked_rows_are_deleted_together_and_counted() {
 
 #[test]
 fn only_what_can_be_scaled_is() {
-    assert!(change::dialog("scale", &pods(1), None).is_err_and(|e| e.message.contains("pods cannot be asked to scale")));
+    assert!(
+        change::dialog("scale", &pods(1), None)
+            .is_err_and(|e| e.message.contains("pods cannot be asked to scale"))
+    );
     let mut stage = Stage::new(vec![]);
     let api = ObjectRef::new("eu-1", "deployments.apps", "shop", "api");
     let mut pane = change::dialog("scale", &[api], None).unwrap();
@@ -260,7 +270,10 @@ fn only_what_can_be_scaled_is() {
     stage.with(|cx| confirm.start(cx));
     let Some(Effect::Preview { request, .. }) = stage.effects.pop() else { panic!() };
     assert_eq!(request.operation, "deployment_scale");
-    assert_eq!(request.arguments, json!({ "cluster": "eu-1", "name": "api", "namespace": "shop", "replicas": 5 }));
+    assert_eq!(
+        request.arguments,
+        json!({ "cluster": "eu-1", "name": "api", "namespace": "shop", "replicas": 5 })
+    );
 }
 
 fn operation(name: &str, effect: Weight) -> OperationInfo {
@@ -288,8 +301,11 @@ fn operation(name: &str, effect: Weight) -> OperationInfo {
 
 #[test]
 fn the_palette_finds_and_the_form_calls() {
-    let operations =
-        vec![operation("pod_list", Weight::Observe), operation("resource_delete", Weight::Destroy), operation("log_read", Weight::Observe)];
+    let operations = vec![
+        operation("pod_list", Weight::Observe),
+        operation("resource_delete", Weight::Destroy),
+        operation("log_read", Weight::Observe),
+    ];
     let mut stage = Stage::new(operations);
     let mut palette = PalettePane::new(&stage.shared);
     stage.type_text(&mut palette, "lo re");
@@ -336,7 +352,10 @@ fn the_log_pane_says_what_it_misses_and_filters() {
     let mut pane = LogsPane::new(LogTarget { objects: pods(1), container: None, previous: false });
     stage.with(|cx| pane.start(cx));
     let Some(Effect::Watch { ticket, request }) = stage.effects.pop() else { panic!("a watch") };
-    assert_eq!(request.arguments, json!({ "cluster": "eu-1", "name": "web-0", "namespace": "shop", "tail": 1000 }));
+    assert_eq!(
+        request.arguments,
+        json!({ "cluster": "eu-1", "name": "web-0", "namespace": "shop", "tail": 1000 })
+    );
     let source = std::sync::Arc::new(LineSource {
         cluster: "eu-1".into(),
         namespace: "shop".into(),
@@ -344,7 +363,11 @@ fn the_log_pane_says_what_it_misses_and_filters() {
         container: "main".into(),
     });
     let mut lines: Vec<Line> = (0..8)
-        .map(|i| Line::Text { source: source.clone(), time: None, text: format!("GET /{i} {}", 200 + i % 2 * 300).into() })
+        .map(|i| Line::Text {
+            source: source.clone(),
+            time: None,
+            text: format!("GET /{i} {}", 200 + i % 2 * 300).into(),
+        })
         .collect();
     lines.push(Line::Lost { source: Some(source), count: 1204 });
     stage.with(|cx| pane.receive(Message::Frame { ticket, frame: Frame::Lines(lines) }, cx));
