@@ -60,6 +60,8 @@ pub use context::Context;
 pub use engine::{Gate, Parts};
 pub use operation::{Callable, Definition, Form, Operation, bind, define};
 pub use policy::Policy;
+#[cfg(test)]
+pub(crate) use policy::Ruling;
 pub use preview::{Diff, DiffLine, DiffOp, Preview, TargetVersion};
 pub use settings::Settings;
 pub use spec::{Effect, Held, Method, OperationInfo, Record, Right, Spec, System, Target};

@@ -31,7 +31,7 @@ const CACHED: usize = 4096;
 
 /// What is to happen with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::gate) enum Ruling {
+pub(crate) enum Ruling {
     Run,
     Hold,
     /// Why, in one sentence.
@@ -169,7 +169,7 @@ impl Policy {
     }
 
     /// What is to happen with a call.
-    pub(in crate::gate) fn rule(&self, actor: &Actor, spec: &Spec, target: &Target) -> Ruling {
+    pub(crate) fn rule(&self, actor: &Actor, spec: &Spec, target: &Target) -> Ruling {
         let question = Question {
             kind: actor.kind,
             name: actor.name.clone(),

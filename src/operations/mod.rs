@@ -21,6 +21,9 @@ mod session;
 mod token;
 mod workload;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::base::config::Effective;

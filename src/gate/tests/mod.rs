@@ -2,7 +2,6 @@
 
 mod approvals;
 mod calls;
-mod catalogue;
 mod grants;
 
 use std::sync::Arc;

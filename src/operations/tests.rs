@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::super::policy::Ruling;
 use super::*;
-use crate::operations;
+use crate::base::Actor;
+use crate::gate::{Effect, Policy, Record, Right, Ruling, Spec, Target};
 
 fn specs() -> impl Iterator<Item = Spec> {
-    operations::all().map(|definition| definition.spec)
+    all().map(|definition| definition.spec)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn what_is_not_recorded_only_reads_or_is_presence() {
 
 #[test]
 fn changes_can_be_previewed_unless_they_are_quarterdecks_own() {
-    for definition in operations::all() {
+    for definition in all() {
         let spec = definition.spec;
         let own =
             ["approval_", "grant_", "agents_", "token_"].iter().any(|prefix| spec.name.starts_with(prefix));
