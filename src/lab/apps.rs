@@ -161,7 +161,7 @@ pub(super) fn fate(container: &Value, exists: &dyn Fn(&str, &str) -> bool) -> Fa
     let Some(app) = app else { return Fate::Runs };
     let given =
         |name: &&str| env.iter().any(|e| e["name"] == **name) || !items(container, "envFrom").is_empty();
-    if !app.needs.iter().all(|n| given(n)) {
+    if !app.needs.iter().all(given) {
         return Fate::Exits { code: 1, after: 4 };
     }
     let limit = super::quantity::bytes(text(container, "resources.limits.memory"));

@@ -137,7 +137,7 @@ impl Kinds {
         let made = Arc::new(Kind {
             id,
             version: text(version.get("name")?)?,
-            singular: names.get("singular").and_then(text).unwrap_or_else(|| kind.to_lowercase().into()),
+            singular: names.get("singular").and_then(text).unwrap_or_else(|| kind.to_lowercase()),
             short: list("shortNames").unwrap_or_default(),
             categories: list("categories").unwrap_or_default(),
             namespaced: spec.get("scope").and_then(Value::as_str) == Some("Namespaced"),

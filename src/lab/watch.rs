@@ -191,9 +191,10 @@ impl Watcher {
     fn initial_events(&mut self, out: &mut Vec<u8>) {
         while self.sent < self.initial.len() && out.is_empty() {
             let end = self.initial.len().min(self.sent + BATCH);
-            for object in self.initial[self.sent..end].to_vec() {
-                if self.selector.matches(&object) {
-                    self.write_event("ADDED", &object, out);
+            let step = self.initial[self.sent..end].to_vec();
+            for object in &step {
+                if self.selector.matches(object) {
+                    self.write_event("ADDED", object, out);
                 }
             }
             self.sent = end;

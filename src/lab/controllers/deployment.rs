@@ -104,7 +104,7 @@ pub(super) fn reconcile(control: &mut Control, kind: &Arc<Kind>, object: &Object
 fn set_revision(control: &Control, kind: &Kind, object: &Object, revision: i64) {
     let Some(fresh) = control.state.store.get(kind.id, &object.namespace, &object.name) else { return };
     let mut value = fresh.value();
-    if value["metadata"]["annotations"][REVISION] != revision.to_string() {
+    if value["metadata"]["annotations"][REVISION] != revision.to_string().as_str() {
         value["metadata"]["annotations"][REVISION] = revision.to_string().into();
         control.replace(kind, &fresh, value);
     }

@@ -57,9 +57,9 @@ fn messages() -> &'static Messages {
     MESSAGES.get_or_init(|| {
         include_str!("messages.txt")
             .lines()
-            .filter_map(|line| {
+            .map(|line| {
                 let (name, fields) = line.split_once(' ').unwrap_or((line, ""));
-                Some((name, fields.split(' ').filter_map(field).collect()))
+                (name, fields.split(' ').filter_map(field).collect())
             })
             .collect()
     })

@@ -29,6 +29,9 @@ const LAST_SECONDS: i64 = 150;
 
 const MOST_STEPS: usize = 150;
 
+/// When something was told first and last, how often, and what.
+type Repeated = (Timestamp, Timestamp, i64, Told);
+
 /// Fills a server. `pods`: at least so many, by adding plain ones.
 pub(super) fn plant(state: &State, authority: &str, pods: usize, now: Timestamp) {
     let mut planter =
@@ -328,11 +331,10 @@ impl Planter<'_> {
                 created.max(self.now - SignedDuration::from_mins(4)),
             );
         }
-        let mut counted: HashMap<(String, String, String), (Timestamp, Timestamp, i64, Told)> =
-            HashMap::new();
+        let mut counted: HashMap<[String; 3], Repeated> = HashMap::new();
         let mut order = Vec::new();
         for (at, t) in told {
-            let key = (t.reason.to_owned(), t.container.clone(), t.message.clone());
+            let key = [t.reason.to_owned(), t.container.clone(), t.message.clone()];
             if let Some(entry) = counted.get_mut(&key) {
                 (entry.1, entry.2) = (at, entry.2 + 1);
             } else {

@@ -112,7 +112,7 @@ fn or_unset(value: &str) -> Value {
     if value.is_empty() { "<unset>".into() } else { value.into() }
 }
 
-fn phase<'a>(o: &'a Value) -> &'a str {
+fn phase(o: &Value) -> &str {
     if o["metadata"].get("deletionTimestamp").is_some() { "Terminating" } else { text(o, "status.phase") }
 }
 
