@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Everything that can wake the loop.
 struct Sources {
     /// Absent while an editor has the terminal.
-    input: Option<EventStream>,
+    input: Option<Input>,
     messages: mpsc::Receiver<Envelope>,
     events: Events,
     files: mpsc::Receiver<()>,
@@ -51,10 +51,32 @@ enum Woken {
     Published,
 }
 
-async fn read(input: &mut Option<EventStream>) -> Option<std::io::Result<crossterm::event::Event>> {
-    match input {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
+/// The terminal's events, read by a task of their own. Polling the stream itself without waiting would leave it
+/// with a waker that wakes nobody: it keeps the first one that it is given.
+struct Input {
+    events: mpsc::Receiver<std::io::Result<crossterm::event::Event>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Input {
+    fn start() -> Self {
+        let (sender, events) = mpsc::channel(256);
+        let task = tokio::spawn(async move {
+            let mut stream = EventStream::new();
+            while let Some(event) = stream.next().await {
+                if sender.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { events, task }
+    }
+
+    /// Returns once nobody reads the terminal any more.
+    async fn stop(self) {
+        self.task.abort();
+        // That it was aborted is what we wait for.
+        let _ = self.task.await;
     }
 }
 
@@ -68,7 +90,7 @@ pub async fn run(client: Client, options: Options) -> Result<()> {
     let watcher = watch_files(&app, files_changed);
     let mut guard = Guard::take(terminal::Options { mouse })?;
     let mut sources = Sources {
-        input: Some(EventStream::new()),
+        input: Some(Input::start()),
         messages,
         events,
         files,
@@ -84,7 +106,7 @@ pub async fn run(client: Client, options: Options) -> Result<()> {
             break;
         }
         sources.drain(&mut app);
-        outbound(&mut app, &mut guard, &mut sources)?;
+        outbound(&mut app, &mut guard, &mut sources).await?;
         if app.dirty() != Dirty::No && frame_due(&app, last_frame) <= Instant::now() {
             if app.dirty() == Dirty::Everything {
                 guard.redraw()?;
@@ -95,6 +117,13 @@ pub async fn run(client: Client, options: Options) -> Result<()> {
         sources.focus.publish(&mut app);
     }
     Ok(())
+}
+
+async fn next_input(input: &mut Option<Input>) -> Option<std::io::Result<crossterm::event::Event>> {
+    match input {
+        Some(input) => input.events.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// When the next frame may be drawn.
@@ -137,7 +166,7 @@ impl Sources {
         let sleep = self.sleep(app, last_frame);
         tokio::select! {
             biased;
-            input = read(&mut self.input) => Woken::Input(input),
+            input = next_input(&mut self.input) => Woken::Input(input),
             _ = self.terminate.recv() => Woken::Signal,
             _ = self.hangup.recv() => Woken::Signal,
             () = tokio::time::sleep(sleep) => Woken::Time,
@@ -189,7 +218,7 @@ impl Sources {
     fn drain(&mut self, app: &mut App) {
         let start = Instant::now();
         while start.elapsed() < BUDGET && !app.wants_quit() {
-            if let Some(Some(Ok(input))) = read(&mut self.input).now_or_never() {
+            if let Some(Ok(Ok(input))) = self.input.as_mut().map(|input| input.events.try_recv()) {
                 app.input(input);
             } else if let Ok(envelope) = self.messages.try_recv() {
                 app.receive(envelope);
@@ -203,16 +232,18 @@ impl Sources {
 }
 
 /// What only the owner of the terminal can do.
-fn outbound(app: &mut App, guard: &mut Guard, sources: &mut Sources) -> Result<()> {
+async fn outbound(app: &mut App, guard: &mut Guard, sources: &mut Sources) -> Result<()> {
     while let Some(outbound) = app.outbound() {
         match outbound {
             Outbound::Copy(text) => guard.copy(&text)?,
             Outbound::Bell => guard.bell()?,
             Outbound::Editor { ticket, text, suffix } => {
                 // Two readers of one terminal would share its keys between them.
-                sources.input = None;
+                if let Some(input) = sources.input.take() {
+                    input.stop().await;
+                }
                 let result = guard.edit(&text, suffix);
-                sources.input = Some(EventStream::new());
+                sources.input = Some(Input::start());
                 app.edited(ticket, result);
             }
         }

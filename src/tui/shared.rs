@@ -11,7 +11,7 @@ use super::object::Namespaces;
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, SafeText};
 use crate::bus::{CallEvent, CallPhase, Event, Level, Message};
-use crate::gate::OperationInfo;
+use crate::gate::{Effect, OperationInfo};
 
 /// How many lines the timeline keeps in memory; the audit log has them all.
 const TIMELINE: usize = 500;
@@ -211,6 +211,11 @@ impl Shared {
     }
 
     fn note_call(&mut self, event: &CallEvent) -> bool {
+        // What this screen reads to draw itself is no news to whoever sits at it.
+        let reads = self.operation(&event.operation).is_some_and(|o| o.effect == Effect::Observe);
+        if reads && event.actor.same_as(&self.actor) {
+            return false;
+        }
         let mark = match &event.phase {
             CallPhase::Started => Mark::Running,
             CallPhase::Progress { .. } => return self.note_progress(event),

@@ -87,7 +87,9 @@ impl Guard {
 
     /// Forgets what was drawn, so that the next frame is drawn whole.
     pub fn redraw(&mut self) -> Result<()> {
-        self.terminal.clear().map_err(lost)
+        // Not `Terminal::clear`: it asks the terminal where the cursor is, and the reader of keys takes the answer.
+        let area = self.size()?;
+        self.terminal.resize(area).map_err(lost)
     }
 
     /// Puts text on the clipboard of the person's own machine (OSC 52), also over SSH.
@@ -111,7 +113,7 @@ impl Guard {
         give_back();
         let status = std::process::Command::new(&command[0]).args(&command[1..]).arg(&file.path).status();
         let entered = enter(self.options);
-        self.terminal.clear().map_err(lost)?;
+        self.redraw()?;
         entered.map_err(lost)?;
         let name = command.join(" ");
         let status = status.map_err(|e| {

@@ -332,9 +332,4 @@ impl App {
         self.flash = until.ok().map(|until| (flash, until));
         self.soil(Dirty::Data);
     }
-
-    fn run_effect(&mut self, effect: Effect) {
-        let owner = self.top().map(|slot| slot.id);
-        self.perform(owner, vec![effect]);
-    }
 }

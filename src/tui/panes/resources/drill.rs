@@ -7,7 +7,7 @@ use super::Resources;
 use crate::base::Error;
 use crate::gate::Request;
 use crate::tui::effect::Cx;
-use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
 
 impl Resources {
     pub(super) fn enter(&mut self, cx: &mut Cx<'_>) {
@@ -18,7 +18,7 @@ impl Resources {
             vec![object.cluster.clone()]
         };
         match object.plural() {
-            "pods" => cx.go(Route::Containers(object)),
+            "pods" => cx.go(Route::Logs(LogTarget { objects: vec![object], container: None, previous: false })),
             "namespaces" => {
                 let namespaces = Namespaces::One(object.name.clone());
                 cx.namespace(namespaces.clone());

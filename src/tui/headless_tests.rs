@@ -1,0 +1,285 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::base::clock::ManualClock;
+use crate::base::ids::CallId;
+use crate::base::text::is_harmful;
+use crate::base::{Actor, Error};
+use crate::bus::Bus;
+use crate::gate::{Effect, Method, OperationInfo, Preview, Reply, Request, Target, Transport, Watch};
+use crate::rows::{Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableSender, Tone, feed};
+
+const NOW: i64 = 1_800_000_000;
+
+/// A gate that says what the test gave it, and remembers what was asked.
+struct Fake {
+    bus: Bus,
+    requests: Mutex<Vec<Request>>,
+    senders: Mutex<Vec<TableSender>>,
+    rows: Mutex<Vec<Arc<Row>>>,
+}
+
+impl Fake {
+    fn new(rows: Vec<Arc<Row>>) -> Arc<Self> {
+        Arc::new(Self {
+            bus: Bus::default(),
+            requests: Mutex::default(),
+            senders: Mutex::default(),
+            rows: Mutex::new(rows),
+        })
+    }
+
+    fn asked(&self, operation: &str) -> Vec<Value> {
+        let requests = self.requests.lock();
+        requests.iter().filter(|r| r.operation == operation).map(|r| r.arguments.clone()).collect()
+    }
+
+    fn send(&self, delta: TableDelta) {
+        for sender in self.senders.lock().iter() {
+            sender.merge(delta.clone());
+        }
+    }
+}
+
+fn columns() -> Arc<[Column]> {
+    [
+        Column::new("READY", ColumnKind::Ratio).rank(1),
+        Column::new("STATUS", ColumnKind::Status).rank(0),
+        Column::new("RESTARTS", ColumnKind::Number).rank(2),
+        Column::new("AGE", ColumnKind::Age).rank(3),
+    ]
+    .into()
+}
+
+fn pod(namespace: &str, name: &str, status: &str, restarts: i64) -> Arc<Row> {
+    let tone = if status == "Running" { Tone::Normal } else { Tone::Error };
+    Arc::new(Row {
+        key: RowKey::new("eu-1", namespace, name),
+        cells: [
+            Cell::Ratio(1, 1),
+            Cell::status(status, tone),
+            Cell::Number(restarts),
+            Cell::Time(NOW - 7200),
+        ]
+        .into(),
+        tone,
+        uid: "".into(),
+    })
+}
+
+#[async_trait]
+impl Transport for Fake {
+    async fn call(&self, request: Request) -> Result<Reply> {
+        self.requests.lock().push(request.clone());
+        let output = match request.operation.as_str() {
+            "resource_get" => json!({ "text": "{\"matchLabels\":{\"app\":\"web\"}}" }),
+            _ => json!({}),
+        };
+        Ok(Reply::Done { call: CallId::new(), output })
+    }
+
+    async fn preview(&self, request: Request) -> Result<Preview> {
+        self.requests.lock().push(request);
+        Ok(Preview::of(Target::default()))
+    }
+
+    async fn watch(&self, request: Request) -> Result<Watch> {
+        self.requests.lock().push(request.clone());
+        if request.arguments.get("namespace").is_some_and(|n| n == "nobody") {
+            return Err(Error::unavailable("no answer from eu-1"));
+        }
+        let (sender, receiver) = feed();
+        sender.merge(TableDelta {
+            columns: Some(columns()),
+            upserts: self.rows.lock().clone(),
+            sources: vec![SourceState { cluster: "eu-1".into(), phase: Phase::Live }],
+            ..TableDelta::default()
+        });
+        self.senders.lock().push(sender);
+        Ok(Watch::table(receiver))
+    }
+
+    fn events(&self) -> Events {
+        self.bus.subscribe()
+    }
+
+    fn catalogue(&self) -> Arc<[OperationInfo]> {
+        let names = ["pod_list", "resource_list", "resource_get", "resource_delete", "focus_set"];
+        names
+            .iter()
+            .map(|name| OperationInfo {
+                name: (*name).to_owned(),
+                summary: String::new(),
+                effect: Effect::Observe,
+                idempotent: true,
+                method: Method::Get,
+                path: "/v1/x".to_owned(),
+                watch: true,
+                preview: false,
+                input: json!({}),
+                output: json!({}),
+            })
+            .collect()
+    }
+}
+
+fn start(fake: &Arc<Fake>, width: u16, height: u16) -> Headless {
+    let client = Client::new(fake.clone(), Arc::new(Actor::operator("ann")));
+    let clock = ManualClock::at(jiff::Timestamp::from_second(NOW).unwrap());
+    let options = Options { clock, ..Options::default() };
+    Headless::start(client, options, width, height).unwrap()
+}
+
+fn shop() -> Vec<Arc<Row>> {
+    vec![
+        pod("shop", "web-10", "Running", 0),
+        pod("shop", "web-2", "CrashLoopBackOff", 14),
+        pod("bank", "api-1", "Running", 3),
+    ]
+}
+
+/// The order in which names stand on the screen.
+fn order(screen: &str, names: &[&str]) -> Vec<String> {
+    let mut found: Vec<(usize, String)> =
+        names.iter().filter_map(|n| Some((screen.find(&format!(" {n} "))?, (*n).to_owned()))).collect();
+    found.sort();
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+#[tokio::test]
+async fn it_opens_on_pods_sorted_by_namespace_and_natural_name() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    let text = screen.until(|s| s.contains("pods(all)[3]")).await.unwrap();
+    assert_eq!(order(&text, &["web-10", "web-2", "api-1"]), ["api-1", "web-2", "web-10"]);
+    assert!(text.contains("NAMESPACE↑"), "{text}");
+    assert_eq!(fake.asked("pod_list"), [json!({ "all_namespaces": true })]);
+}
+
+#[tokio::test]
+async fn typing_a_filter_narrows_at_once_and_escape_brings_all_back() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press("/crash");
+    let text = screen.until(|s| s.contains("pods(all)[1/3] /crash")).await.unwrap();
+    assert_eq!(order(&text, &["web-10", "web-2", "api-1"]), ["web-2"]);
+    screen.press("<Enter><Esc>");
+    screen.until(|s| s.contains("pods(all)[3]")).await.unwrap();
+    screen.press("/web[");
+    screen.until(|s| s.contains("not a regular expression")).await.unwrap();
+    screen.press("<Esc>/zzz");
+    screen.until(|s| s.contains("none of 3 pods matches /zzz")).await.unwrap();
+}
+
+#[tokio::test]
+async fn labels_restart_the_watch_on_enter_only() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press("/-l app=web");
+    screen.until(|s| s.contains("-l app=web")).await.unwrap();
+    assert_eq!(fake.asked("pod_list").len(), 1);
+    screen.press("<Enter>");
+    screen.until(|_| fake.asked("pod_list").len() == 2).await.unwrap();
+    assert_eq!(fake.asked("pod_list")[1]["labels"], "app=web");
+}
+
+#[tokio::test]
+async fn the_cursor_follows_its_object() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press("j");
+    let selected = |screen: &Headless| {
+        let (width, buffer) = (usize::from(screen.buffer().area.width), screen.buffer());
+        let cursor = crate::tui::skin::load("default", &[]).unwrap().theme.cursor.bg;
+        let line = buffer.content().chunks(width).find(|l| l[5].style().bg == cursor).unwrap();
+        line.iter().map(|c| c.symbol()).collect::<String>()
+    };
+    screen.screen();
+    assert!(selected(&screen).contains("web-2"));
+    fake.send(TableDelta { upserts: vec![pod("aaa", "first", "Running", 0)], ..TableDelta::default() });
+    screen.until(|s| s.contains("[4]")).await.unwrap();
+    assert!(selected(&screen).contains("web-2"), "a row above moves nothing under the cursor");
+}
+
+#[tokio::test]
+async fn commands_and_history_lead_where_they_say() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press(":deploy shop<Enter>");
+    screen.until(|s| s.contains("deployments(shop)[3]")).await.unwrap();
+    assert_eq!(fake.asked("resource_list"), [json!({ "kind": "deployments.apps", "namespace": "shop" })]);
+    screen.press("[");
+    screen.until(|s| s.contains("pods(all)[3]")).await.unwrap();
+    screen.press("]");
+    screen.until(|s| s.contains("deployments(shop)")).await.unwrap();
+    screen.press("<Enter>");
+    screen.until(|s| s.contains("pods(deployment web-2)") || s.contains("pods(deployment")).await.unwrap();
+    assert_eq!(fake.asked("pod_list").last().unwrap()["labels"], "app=web");
+    screen.press("<Esc>");
+    screen.until(|s| s.contains("deployments(shop)")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_fails_says_so_and_names_a_key() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press(":pods nobody<Enter>");
+    screen.until(|s| s.contains("no answer from eu-1") && s.contains("Ctrl-r")).await.unwrap();
+}
+
+#[tokio::test]
+async fn marks_sorting_and_columns_answer_to_their_keys() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 200, 60);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press("T");
+    let text = screen.until(|s| s.contains("RESTARTS↑")).await.unwrap();
+    assert_eq!(order(&text, &["web-10", "web-2", "api-1"]), ["web-10", "api-1", "web-2"]);
+    screen.press("T");
+    let text = screen.until(|s| s.contains("RESTARTS↓")).await.unwrap();
+    assert_eq!(order(&text, &["web-10", "web-2", "api-1"]), ["web-2", "api-1", "web-10"]);
+    screen.press("<Space>c");
+    screen.screen();
+    assert_eq!(screen.outbound, [Outbound::Copy("web-2".to_owned())], "the marked name, not the one under the cursor");
+    screen.press("<C-z>");
+    screen.until(|s| s.contains("[1/3] faults only")).await.unwrap();
+    screen.press("q");
+    assert!(!screen.app.wants_quit());
+    screen.press(":q<Enter>");
+    assert!(screen.app.wants_quit());
+}
+
+#[tokio::test]
+async fn hostile_names_reach_the_screen_harmlessly() {
+    let names = ["a\x1b[2Jb", "c\x1b]52;c;aGk=\x07", "d\u{9b}31m", "user\u{202e}gnp.exe"];
+    let fake = Fake::new(names.iter().map(|n| pod("shop", n, "Run\x1b[31mning", 0)).collect());
+    let mut screen = start(&fake, 120, 24);
+    screen.until(|s| s.contains("[4]")).await.unwrap();
+    for cell in screen.buffer().content() {
+        assert!(!cell.symbol().chars().any(is_harmful), "{:?}", cell.symbol());
+    }
+    screen.press(":pods \x1b]52;<Enter>");
+    for cell in { screen.screen(); screen.buffer().content() } {
+        assert!(!cell.symbol().chars().any(is_harmful), "{:?}", cell.symbol());
+    }
+}
+
+#[tokio::test]
+async fn small_and_odd_terminals_do_not_break_it() {
+    let fake = Fake::new(shop());
+    for (width, height) in [(1, 1), (10, 3), (20, 5), (39, 12), (300, 100)] {
+        let mut screen = start(&fake, width, height);
+        screen.until(|s| !s.is_empty() || width < 3).await.unwrap();
+        screen.press("?<Esc>:po<Tab><Esc>/x<Esc>jjkk<Space>");
+        screen.screen();
+    }
+}
