@@ -51,6 +51,7 @@ impl Host {
     /// Builds the session and opens its socket.
     pub async fn open(setting: &Setting) -> Result<Self> {
         let built = build::build(setting)?;
+        built.deck.kube.follow(built.gate.bus().clone());
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             gate: built.gate.clone(),

@@ -4,6 +4,7 @@ mod bed;
 mod clusters;
 mod console;
 mod house;
+mod kube_watch;
 mod kubelet;
 mod lab;
 mod session;
