@@ -3,8 +3,11 @@
 mod bed;
 mod clusters;
 mod console;
+mod doors;
 mod house;
 mod kube_watch;
 mod kubelet;
 mod lab;
+mod registry;
+mod sample;
 mod session;
