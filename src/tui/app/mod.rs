@@ -171,6 +171,10 @@ impl App {
         &self.shared
     }
 
+    pub fn theme(&self) -> &Theme {
+        &self.theme
+    }
+
     pub fn client(&self) -> &Client {
         self.executor.client()
     }

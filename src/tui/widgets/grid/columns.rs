@@ -260,7 +260,7 @@ mod tests {
             shown(200, false, 0),
             ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "IP", "NODE", "AGE"]
         );
-        assert_eq!(shown(110, false, 0), ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "NODE", "AGE"]);
+        assert_eq!(shown(112, false, 0), ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "NODE", "AGE"]);
         assert_eq!(shown(78, false, 0), ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE"]);
         assert_eq!(shown(24, false, 0), ["NAME"]);
     }
