@@ -145,38 +145,34 @@ async fn run(client: &Client, request: Request, cx: &RequestContext<RoleServer>)
 }
 
 /// Passes on the progress of this actor's call of `operation` for as long as it is polled.
-fn report<'a>(
+async fn report(
     mut events: Events,
-    actor: &'a Actor,
-    operation: &'a str,
+    actor: &Actor,
+    operation: &str,
     token: ProgressToken,
-    peer: &'a Peer<RoleServer>,
-) -> impl Future<Output = Error> + 'a {
-    async move {
-        let mut mine = None;
-        while let Some(event) = events.next().await {
-            let Event::Call(call) = &*event else { continue };
-            match &call.phase {
-                // The first such call to start after this one was made.
-                CallPhase::Started
-                    if mine.is_none() && call.operation == operation && call.actor == *actor =>
-                {
-                    mine = Some(call.call);
-                }
-                CallPhase::Progress { done, total, note } if mine == Some(call.call) => {
-                    #[allow(clippy::cast_precision_loss, reason = "a count of steps, shown to a person")]
-                    let number = |n: u64| n as f64;
-                    let mut progress = ProgressNotificationParam::new(token.clone(), number(*done));
-                    progress.total = total.map(number);
-                    progress.message = Some(note.clone());
-                    // A client that does not read progress still gets its result.
-                    let _ = peer.notify_progress(progress).await;
-                }
-                _ => {}
+    peer: &Peer<RoleServer>,
+) -> Error {
+    let mut mine = None;
+    while let Some(event) = events.next().await {
+        let Event::Call(call) = &*event else { continue };
+        match &call.phase {
+            // The first such call to start after this one was made.
+            CallPhase::Started if mine.is_none() && call.operation == operation && call.actor == *actor => {
+                mine = Some(call.call);
             }
+            CallPhase::Progress { done, total, note } if mine == Some(call.call) => {
+                #[allow(clippy::cast_precision_loss, reason = "a count of steps, shown to a person")]
+                let number = |n: u64| n as f64;
+                let mut progress = ProgressNotificationParam::new(token.clone(), number(*done));
+                progress.total = total.map(number);
+                progress.message = Some(note.clone());
+                // A client that does not read progress still gets its result.
+                let _ = peer.notify_progress(progress).await;
+            }
+            _ => {}
         }
-        Error::unavailable("the session ended")
     }
+    Error::unavailable("the session ended")
 }
 
 /// A result: short text for the reader, the whole for the program.

@@ -36,7 +36,8 @@ impl Headless {
     pub fn press(&mut self, keys: &str) {
         let mut rest = keys;
         while let Some(c) = rest.chars().next() {
-            let named = rest.strip_prefix('<').and_then(|r| r.split_once('>')).and_then(|(n, r)| Some((key(n)?, r)));
+            let named =
+                rest.strip_prefix('<').and_then(|r| r.split_once('>')).and_then(|(n, r)| Some((key(n)?, r)));
             let (event, after) = match named {
                 Some(named) => named,
                 None => (KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &rest[c.len_utf8()..]),
@@ -105,7 +106,9 @@ fn key(name: &str) -> Option<KeyEvent> {
         "Right" => KeyCode::Right,
         "Space" => KeyCode::Char(' '),
         "BS" => KeyCode::Backspace,
-        one if one.chars().count() == 1 && modifiers != KeyModifiers::NONE => KeyCode::Char(one.chars().next()?),
+        one if one.chars().count() == 1 && modifiers != KeyModifiers::NONE => {
+            KeyCode::Char(one.chars().next()?)
+        }
         _ => return None,
     };
     Some(KeyEvent::new(code, modifiers))

@@ -11,7 +11,9 @@ use crate::base::text::is_harmful;
 use crate::base::{Actor, Error};
 use crate::bus::Bus;
 use crate::gate::{Effect, Method, OperationInfo, Preview, Reply, Request, Target, Transport, Watch};
-use crate::rows::{Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableSender, Tone, feed};
+use crate::rows::{
+    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableSender, Tone, feed,
+};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -251,7 +253,11 @@ async fn marks_sorting_and_columns_answer_to_their_keys() {
     assert_eq!(order(&text, &["web-10", "web-2", "api-1"]), ["web-2", "api-1", "web-10"]);
     screen.press("<Space>c");
     screen.screen();
-    assert_eq!(screen.outbound, [Outbound::Copy("web-2".to_owned())], "the marked name, not the one under the cursor");
+    assert_eq!(
+        screen.outbound,
+        [Outbound::Copy("web-2".to_owned())],
+        "the marked name, not the one under the cursor"
+    );
     screen.press("<C-z>");
     screen.until(|s| s.contains("[1/3] faults only")).await.unwrap();
     screen.press("q");
@@ -270,7 +276,10 @@ async fn hostile_names_reach_the_screen_harmlessly() {
         assert!(!cell.symbol().chars().any(is_harmful), "{:?}", cell.symbol());
     }
     screen.press(":pods \x1b]52;<Enter>");
-    for cell in { screen.screen(); screen.buffer().content() } {
+    for cell in {
+        screen.screen();
+        screen.buffer().content()
+    } {
         assert!(!cell.symbol().chars().any(is_harmful), "{:?}", cell.symbol());
     }
 }

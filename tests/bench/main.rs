@@ -9,6 +9,15 @@
 //! the protobuf stream of all pods and only counts bytes: the least time that this server allows. k9s and sofka are
 //! found in the test bed's cache or on the PATH; one that is not there is said to be missing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and reports by printing"
+)]
+
 #[path = "../it/bed.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod bed;

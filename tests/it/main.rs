@@ -1,5 +1,14 @@
 //! The integration tests, in one binary: real servers, the real `qd`, a real pty.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and reports by printing"
+)]
+
 mod bed;
 mod clusters;
 mod console;

@@ -24,7 +24,11 @@ fn names_and_routes_are_unique_and_paths_name_fields_of_the_input() {
         assert!(!noun.is_empty() && !verb.is_empty(), "{} is not noun_verb", spec.name);
         // Two paths that differ in the names of their fields only are one path.
         let shape: Vec<_> = spec.path.split('/').map(|p| if p.starts_with('{') { "{}" } else { p }).collect();
-        assert!(routes.insert((format!("{:?}", spec.method), shape.join("/"))), "{} shares a route", spec.name);
+        assert!(
+            routes.insert((format!("{:?}", spec.method), shape.join("/"))),
+            "{} shares a route",
+            spec.name
+        );
         assert!(spec.path.starts_with("/v1/"), "{}", spec.path);
         let input = form.input();
         let properties = input["properties"].as_object().cloned().unwrap_or_default();
@@ -49,7 +53,8 @@ fn the_contract_of_every_operation_is_as_it_was_reviewed() {
     let mut lines = BTreeMap::new();
     for form in forms() {
         let spec = form.spec;
-        let marks = [(form.watchable, "watch"), (form.previewable, "preview"), (spec.idempotent, "idempotent")];
+        let marks =
+            [(form.watchable, "watch"), (form.previewable, "preview"), (spec.idempotent, "idempotent")];
         let marks: Vec<_> = marks.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
         let mut text = format!("{:?} {} {:?} {}\n", spec.method, spec.path, spec.effect, marks.join(" "));
         let input = form.input();
@@ -61,7 +66,8 @@ fn the_contract_of_every_operation_is_as_it_was_reviewed() {
             text.push_str(&format!("    {name}{mark}: {schema}\n"));
         }
         let output = form.output();
-        let given: Vec<_> = output["properties"].as_object().into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+        let given: Vec<_> =
+            output["properties"].as_object().into_iter().flatten().map(|(n, _)| n.as_str()).collect();
         text.push_str(&format!("    -> {}\n", given.join(", ")));
         lines.insert(spec.name, text);
     }

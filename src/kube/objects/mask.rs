@@ -75,13 +75,13 @@ pub fn unmask_from(edited: &mut Value, live: &Value) -> Vec<String> {
         return lost;
     }
     let live_text = live.pointer("/metadata/annotations").and_then(|a| a.get(LAST_APPLIED)).cloned();
-    if let Some(annotations) = edited.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        if annotations.get(LAST_APPLIED).is_some_and(is_masked) {
-            match live_text {
-                Some(text) => annotations.insert(LAST_APPLIED.to_owned(), text),
-                None => annotations.remove(LAST_APPLIED),
-            };
-        }
+    if let Some(annotations) = edited.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+        && annotations.get(LAST_APPLIED).is_some_and(is_masked)
+    {
+        match live_text {
+            Some(text) => annotations.insert(LAST_APPLIED.to_owned(), text),
+            None => annotations.remove(LAST_APPLIED),
+        };
     }
     for field in ["data", "stringData"] {
         let old: Option<&Map<String, Value>> = live.get(field).and_then(Value::as_object);

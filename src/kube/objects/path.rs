@@ -64,7 +64,7 @@ fn follow<'a>(value: &'a Value, step: &Step, out: &mut Vec<&'a Value>) {
             let found = field.iter().try_fold(*item, |v, key| v.get(key));
             found.is_some_and(|v| match v {
                 Value::String(s) => s == wanted,
-                other => other.to_string() == *wanted,
+                other => *wanted == *other.to_string(),
             })
         })),
         _ => {}

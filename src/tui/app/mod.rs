@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::chrome::Flags;
-use super::effect::{Cx, Effect, Flash, Message, PaneId, Ticket};
+use super::effect::{Cx, Flash, Message, PaneId, Ticket};
 use super::executor::{Envelope, Executor};
 use super::keymap::Keymap;
 use super::pane::Pane;

@@ -28,6 +28,7 @@ pub struct AuditPane {
 }
 
 impl AuditPane {
+    #[allow(clippy::new_without_default, reason = "a pane is opened, not defaulted")]
     pub fn new() -> Self {
         Self {
             grid: Grid::new(false, false),

@@ -52,7 +52,8 @@ pub fn status(pod: &Value) -> String {
             let ended = text(c, "/state/terminated/reason");
             let failed = part::number(c, "/state/terminated/exitCode") != 0;
             let prefix = if init { "Init:" } else { "" };
-            if !waiting.is_empty() && !(init && waiting == "PodInitializing") {
+            let starting = init && waiting == "PodInitializing";
+            if !waiting.is_empty() && !starting {
                 word = format!("{prefix}{waiting}");
             } else if !ended.is_empty() && (failed || !init) {
                 word = format!("{prefix}{ended}");

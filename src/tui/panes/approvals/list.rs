@@ -51,6 +51,7 @@ pub struct ApprovalsPane {
 }
 
 impl ApprovalsPane {
+    #[allow(clippy::new_without_default, reason = "a pane is opened, not defaulted")]
     pub fn new() -> Self {
         Self {
             entries: Vec::new(),

@@ -223,11 +223,6 @@ impl LogView {
         self.cursor = self.last().unwrap_or(self.cursor);
     }
 
-    /// To a line by its number, or the nearest that is shown.
-    pub fn go_to(&mut self, number: u64) {
-        self.go(self.index_of(number).min(self.shown().saturating_sub(1)));
-    }
-
     fn go(&mut self, index: usize) {
         if let Some(number) = self.number(index) {
             if Some(number) != self.last() {

@@ -18,7 +18,9 @@ impl Resources {
             vec![object.cluster.clone()]
         };
         match object.plural() {
-            "pods" => cx.go(Route::Logs(LogTarget { objects: vec![object], container: None, previous: false })),
+            "pods" => {
+                cx.go(Route::Logs(LogTarget { objects: vec![object], container: None, previous: false }))
+            }
             "namespaces" => {
                 let namespaces = Namespaces::One(object.name.clone());
                 cx.namespace(namespaces.clone());

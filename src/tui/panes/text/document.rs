@@ -53,10 +53,6 @@ impl Document {
         self.starts.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
-    }
-
     pub fn line(&self, index: usize) -> &str {
         let Some(start) = self.starts.get(index) else { return "" };
         let end = self.starts.get(index + 1).map_or(self.text.len(), |e| *e);
