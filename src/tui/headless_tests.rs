@@ -219,11 +219,14 @@ async fn commands_and_history_lead_where_they_say() {
     screen.until(|s| s.contains("deployments(shop)[3]")).await.unwrap();
     // The namespaces are for the completion of the prompt.
     let asked = fake.asked("resource_list");
-    assert_eq!(asked, [json!({ "kind": "namespaces" }), json!({ "kind": "deployments.apps", "namespace": "shop" })]);
+    assert_eq!(
+        asked,
+        [json!({ "kind": "namespaces" }), json!({ "kind": "deployments.apps", "namespace": "shop" })]
+    );
     screen.press("[");
     screen.until(|s| s.contains("pods(all)[3]")).await.unwrap();
     screen.press("]");
-    screen.until(|s| s.contains("deployments(shop)")).await.unwrap();
+    screen.until(|s| s.contains("deployments(shop)[3]")).await.unwrap();
     screen.press("<Enter>");
     screen.until(|s| s.contains("pods(deployment ")).await.unwrap();
     assert_eq!(fake.asked("pod_list").last().unwrap()["labels"], "app=web");

@@ -221,7 +221,8 @@ impl App {
         } else if session.participants.running == Some(ticket) {
             session.participants.running = None;
             if let Some(output) = output {
-                self.shared.participants = participants(&output, &self.shared.participants);
+                self.shared.participants =
+                    participants(&output, &self.shared.participants, &self.shared.actor);
             }
             if self.session.participants.again {
                 self.read_participants();
@@ -309,7 +310,7 @@ fn kinds(output: &Value) -> Vec<KindInfo> {
 }
 
 /// `participant_list`'s output.
-fn participants(output: &Value, before: &[Participant]) -> Vec<Participant> {
+fn participants(output: &Value, before: &[Participant], own: &Actor) -> Vec<Participant> {
     let list = output.get("participants").and_then(Value::as_array);
     list.into_iter()
         .flatten()
@@ -322,7 +323,9 @@ fn participants(output: &Value, before: &[Participant]) -> Vec<Participant> {
                 Some((SafeText::new(activity.get("operation")?.as_str()?), at))
             });
             let known = before.iter().find(|p| p.actor.same_as(&actor)).and_then(|p| p.doing.clone());
-            Some(Participant { actor, looks_at, doing: doing.or(known) })
+            // What this screen reads goes on for as long as it is shown: a spinner for it would never stand still.
+            let doing = doing.or(known).filter(|_| !actor.same_as(own));
+            Some(Participant { actor, looks_at, doing })
         })
         .collect()
 }
