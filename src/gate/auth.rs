@@ -114,7 +114,7 @@ mod tests {
     fn a_token_is_its_holder_until_it_is_revoked_or_expires_and_is_not_on_disk() {
         let (dir, tokens, auth, clock) = setup();
         let ana = Actor::operator("ana");
-        let issued = tokens.create(new_token("ci"), &ana, clock_now(&*clock)).unwrap();
+        let issued = tokens.create(new_token("ci"), &ana, clock_now(&clock)).unwrap();
         let header = bearer(&issued.secret);
         let actor = auth.authenticate(Some(&header), Door::Rest, HERE).unwrap();
         assert_eq!((actor.kind, &*actor.name, actor.door), (ActorKind::Agent, "ci", Door::Rest));
@@ -128,7 +128,7 @@ mod tests {
         );
 
         let short = NewToken { lifetime: Some(Duration::from_secs(60)), ..new_token("short") };
-        let header = bearer(&tokens.create(short, &ana, clock_now(&*clock)).unwrap().secret);
+        let header = bearer(&tokens.create(short, &ana, clock_now(&clock)).unwrap().secret);
         auth.authenticate(Some(&header), Door::Rest, HERE).unwrap();
         clock.advance(Duration::from_secs(60));
         assert!(auth.authenticate(Some(&header), Door::Rest, HERE).is_err());

@@ -1,7 +1,5 @@
 //! `tools/call`: from a tool's name and arguments to one call through the gate.
 
-use std::future::Future;
-
 use rmcp::ErrorData;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ProgressNotificationParam,

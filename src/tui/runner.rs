@@ -41,6 +41,7 @@ struct Sources {
     focus: FocusPublisher,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
 enum Woken {
     Input(Option<std::io::Result<crossterm::event::Event>>),
     Message(Option<Envelope>),

@@ -11,6 +11,7 @@ use serde_json::Value;
 /// dropped, or when this process ends, however it ends.
 pub struct Bed {
     pub kubeconfig: PathBuf,
+    #[allow(dead_code, reason = "the benchmark reads it")]
     pub server: String,
     pub context: String,
     kubectl: PathBuf,

@@ -150,10 +150,6 @@ impl Console {
         }
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.child.process_id().unwrap()
-    }
-
     /// Waits for the end of the process and gives whether it ended well.
     pub fn ended(&mut self, seconds: u64) -> bool {
         let end = Instant::now() + Duration::from_secs(seconds);

@@ -69,13 +69,15 @@ impl Served {
     fn start() -> Self {
         let home = Home::new();
         let child = home.qd(&["serve", "--set", "http.port=0"]).stderr(Stdio::null()).spawn().unwrap();
-        let file = home.path().join("run/quarterdeck/session.json");
+        let mut served = Self { home, child, address: String::new(), token: String::new() };
+        let file = served.home.path().join("run/quarterdeck/session.json");
         for _ in 0..500 {
             let endpoint = std::fs::read(&file).ok().and_then(|t| serde_json::from_slice::<Value>(&t).ok());
             if let Some(endpoint) = endpoint {
                 let url = endpoint["url"].as_str().unwrap();
-                let address = url.strip_prefix("http://").unwrap().to_owned();
-                return Self { home, child, address, token: endpoint["token"].as_str().unwrap().to_owned() };
+                served.address = url.strip_prefix("http://").unwrap().to_owned();
+                served.token = endpoint["token"].as_str().unwrap().to_owned();
+                return served;
             }
             pause(20);
         }
