@@ -229,7 +229,7 @@ async fn commands_and_history_lead_where_they_say() {
     screen.until(|s| s.contains("deployments(shop)[3]")).await.unwrap();
     screen.press("<Enter>");
     screen.until(|s| s.contains("pods(deployment ")).await.unwrap();
-    assert_eq!(fake.asked("pod_list").last().unwrap()["labels"], "app=web");
+    screen.until(|_| fake.asked("pod_list").last().is_some_and(|a| a["labels"] == "app=web")).await.unwrap();
     screen.press("<Esc>");
     screen.until(|s| s.contains("deployments(shop)")).await.unwrap();
 }
