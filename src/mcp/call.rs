@@ -7,6 +7,7 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::tools::{self, Toolbox};
 use super::{Core, held, text};
@@ -31,18 +32,18 @@ enum Meaning {
 
 pub async fn call_tool(
     core: &Core,
-    actor: Actor,
+    client: &Client,
     params: CallToolRequestParams,
     cx: &RequestContext<RoleServer>,
+    gone: &CancellationToken,
 ) -> std::result::Result<CallToolResponse, ErrorData> {
     let request_state = params.request_state.clone();
     let invocation = match meaning(core.toolbox(), params)? {
         Meaning::Operation(invocation) => invocation,
         Meaning::Answer(result) => return Ok((*result).into()),
     };
-    let client = core.client(actor);
     if let Some(state) = request_state {
-        return held::resume(core, &client, &invocation, &state, cx).await;
+        return held::resume(core, client, &invocation, &state, held::Waiting { cx, gone }).await;
     }
     let request = Request {
         operation: invocation.operation.clone(),
@@ -51,9 +52,11 @@ pub async fn call_tool(
         trace_parent: cx.meta.get_traceparent().map(str::to_owned),
         ..Request::default()
     };
-    match run(&client, request, cx).await {
+    match run(client, request, cx).await {
         Ok(Reply::Done { output, .. }) => Ok(success(output).into()),
-        Ok(Reply::Held(held)) => held::wait(core, &client, &invocation, held, cx).await,
+        Ok(Reply::Held(held)) => {
+            held::wait(core, client, &invocation, held, held::Waiting { cx, gone }).await
+        }
         Err(error) => Ok(failure(&error).into()),
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead, AsyncRead, BufReader, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 /// The longest line that is looked at; the transport has the same limit.
 const MAX_LINE: usize = 16 * 1024 * 1024;
@@ -103,11 +104,14 @@ pub struct Checked<R> {
     out: Vec<u8>,
     given: usize,
     ended: bool,
+    /// Cancelled when the other side has closed its end: nobody waits for a decision any more.
+    gone: CancellationToken,
 }
 
 impl<R: AsyncRead> Checked<R> {
-    pub fn new(inner: R) -> Self {
-        Self { inner: BufReader::new(inner), line: Vec::new(), out: Vec::new(), given: 0, ended: false }
+    pub fn new(inner: R, gone: CancellationToken) -> Self {
+        let inner = BufReader::new(inner);
+        Self { inner, line: Vec::new(), out: Vec::new(), given: 0, ended: false, gone }
     }
 
     fn finish_line(&mut self) {
@@ -160,6 +164,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Checked<R> {
             let available = ready!(Pin::new(&mut this.inner).poll_fill_buf(cx))?;
             if available.is_empty() {
                 this.ended = true;
+                this.gone.cancel();
                 this.finish_line();
                 continue;
             }
@@ -207,7 +212,7 @@ mod tests {
             "tail"
         );
         let mut out = String::new();
-        Checked::new(input.as_bytes()).read_to_string(&mut out).await.unwrap();
+        Checked::new(input.as_bytes(), CancellationToken::new()).read_to_string(&mut out).await.unwrap();
         let lines: Vec<_> = out.lines().collect();
         assert_eq!(lines[0], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
         let refused: Value = serde_json::from_str(lines[1]).unwrap();

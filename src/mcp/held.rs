@@ -18,6 +18,7 @@ use rmcp::task_manager::{TaskExit, TaskOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use super::call::{Invocation, failure, success};
@@ -38,6 +39,14 @@ const TASK_EXTRA: Duration = Duration::from_secs(900);
 /// The state's own life; the approval expires long before.
 const STATE_LIFE: Duration = Duration::from_secs(3600);
 
+/// The request that waits, and its connection.
+#[derive(Clone, Copy)]
+pub struct Waiting<'a> {
+    pub cx: &'a RequestContext<RoleServer>,
+    /// Cancelled when the client closed its end.
+    pub gone: &'a CancellationToken,
+}
+
 /// What a round trip carries, sealed: whoever has it can wait, nothing more.
 #[derive(Serialize, Deserialize)]
 struct RoundTrip {
@@ -50,14 +59,15 @@ pub async fn wait(
     client: &Client,
     invocation: &Invocation,
     held: Held,
-    cx: &RequestContext<RoleServer>,
+    waiting: Waiting<'_>,
 ) -> std::result::Result<CallToolResponse, ErrorData> {
+    let cx = waiting.cx;
     if cx.client_capabilities().is_some_and(|c| c.supports_tasks()) {
         return Ok(CallToolResponse::Task(as_task(core, client, held)));
     }
     let modern = cx.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
     let patience = if modern { ROUND } else { HOLD };
-    match wait_some(client, held.approval, patience, cx).await {
+    match wait_some(client, held.approval, patience, waiting).await {
         Ok(Some(waited)) => Ok(finished(waited).into()),
         Ok(None) if modern => round_trip(core, client, invocation, held.approval, 1),
         Ok(None) => Ok(pending(held.approval, &invocation.operation, &held.reason).into()),
@@ -71,7 +81,7 @@ pub async fn resume(
     client: &Client,
     invocation: &Invocation,
     state: &str,
-    cx: &RequestContext<RoleServer>,
+    waiting: Waiting<'_>,
 ) -> std::result::Result<CallToolResponse, ErrorData> {
     let binding = binding(client.actor(), invocation);
     let opened = core.inner.state.open_json_with::<RoundTrip>(state, binding.as_bytes());
@@ -82,7 +92,7 @@ pub async fn resume(
             None,
         ));
     };
-    match wait_some(client, trip.approval, ROUND, cx).await {
+    match wait_some(client, trip.approval, ROUND, waiting).await {
         Ok(Some(waited)) => Ok(finished(waited).into()),
         Ok(None) if trip.round >= ROUNDS => {
             Ok(pending(trip.approval, &invocation.operation, "Nobody has decided yet.").into())
@@ -147,7 +157,7 @@ async fn wait_some(
     client: &Client,
     approval: ApprovalId,
     patience: Duration,
-    cx: &RequestContext<RoleServer>,
+    Waiting { cx, gone }: Waiting<'_>,
 ) -> Result<Option<Waited>> {
     let token = cx.meta.get_progress_token();
     let started = Instant::now();
@@ -159,6 +169,7 @@ async fn wait_some(
         tokio::select! {
             waited = &mut wait => return waited,
             () = cx.ct.cancelled() => return Ok(None),
+            () = gone.cancelled() => return Ok(None),
             _ = tick.tick(), if token.is_some() => {
                 if let Some(token) = &token {
                     let mut progress =

@@ -18,6 +18,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::presence::Hold;
 use super::updates::{self, Subscriptions};
@@ -62,12 +63,16 @@ enum Origin {
 struct Connection {
     subscriptions: Subscriptions,
     presence: parking_lot::Mutex<Option<Hold>>,
+    /// Cancelled when the client closed its end of a stream. Calls under way are still answered; what
+    /// only waits ends.
+    gone: CancellationToken,
 }
 
 impl Door {
     /// For a stream, whose client is `named` or names itself.
-    pub fn stream(core: Core, named: Option<Actor>) -> Self {
-        Self { core, origin: Origin::Stream(named), connection: Arc::default() }
+    pub fn stream(core: Core, named: Option<Actor>, gone: CancellationToken) -> Self {
+        let connection = Arc::new(Connection { gone, ..Connection::default() });
+        Self { core, origin: Origin::Stream(named), connection }
     }
 
     /// For HTTP, whose requests carry an actor.
@@ -180,7 +185,7 @@ impl ServerHandler for Door {
             return answer;
         }
         let client = self.client(&cx)?;
-        call::call_tool(&self.core, client.actor().clone(), params, &cx).await
+        call::call_tool(&self.core, &client, params, &cx, &self.connection.gone).await
     }
 
     async fn list_resources(
@@ -320,7 +325,10 @@ impl ServerHandler for Door {
             fixtures::listen(&cx, &mut following);
         }
         // Dropping the set ends them with the stream.
-        cx.cancelled().await;
+        tokio::select! {
+            () = cx.cancelled() => {}
+            () = self.connection.gone.cancelled() => {}
+        }
         Ok(())
     }
 

@@ -23,8 +23,9 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let door = Door::stream(core.clone(), named.filter(|actor| !actor.name.is_empty()));
-    let served = door.serve_with_ct((Checked::new(reader), writer), stop).await;
+    let gone = CancellationToken::new();
+    let door = Door::stream(core.clone(), named.filter(|actor| !actor.name.is_empty()), gone.clone());
+    let served = door.serve_with_ct((Checked::new(reader, gone), writer), stop).await;
     match served {
         Ok(running) => running.waiting().await.map(drop).map_err(Error::internal),
         // A client that leaves before its first message is no fault.
@@ -112,5 +113,29 @@ mod tests {
             .await;
         assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32600)));
         assert!(answer["error"]["message"].as_str().unwrap().contains("twice"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_takes_its_subscription_with_it_at_once() {
+        let parts = Parts::in_memory(Vec::new(), Bus::default(), Arc::new(SystemClock)).unwrap();
+        let core = Core::new(Gate::new(parts).unwrap(), Settings::default()).unwrap();
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (read, write) = tokio::io::split(theirs);
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(async move { serve_stream(&core, None, read, write, stop).await });
+        let (read, mut write) = tokio::io::split(ours);
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let params =
+            json!({ "_meta": meta, "notifications": { "resourceSubscriptions": ["console://focus"] } });
+        let listen = json!({ "jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params });
+        write.write_all(format!("{listen}\n").as_bytes()).await.unwrap();
+        let first = BufReader::new(read).lines().next_line().await.unwrap().unwrap();
+        assert!(first.contains("acknowledged"), "{first}");
+        write.shutdown().await.unwrap();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(2), served).await;
+        ended.expect("the connection ended").unwrap().unwrap();
     }
 }
