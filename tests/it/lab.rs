@@ -77,8 +77,8 @@ fn what_is_hostile_reaches_the_terminal_as_text() {
     let (_home, console) = open(200, 60);
     console.keys(":pods all\r");
     pause(500);
-    console.keys("/hostile\r");
-    console.wait("hostile pod", 10, |s| s.contains("hostile"));
+    console.keys("/guestbook\r");
+    console.wait("pod with harmful text", 10, |s| s.contains("guestbook-") && s.contains("/guestbook"));
     console.keys("l");
     console.wait("its log", 15, |s| s.contains('␛'));
     console.keys("\x1b");
@@ -88,7 +88,7 @@ fn what_is_hostile_reaches_the_terminal_as_text() {
     console.keys("\x1b");
     pause(300);
     console.keys("d");
-    console.wait("its description", 10, |s| s.contains("Namespace"));
+    console.wait("its description", 10, |s| s.contains("Node:"));
     let raw = console.raw();
     for (what, bytes) in [
         ("a clipboard sequence (OSC 52)", &b"\x1b]52"[..]),

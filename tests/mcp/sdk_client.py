@@ -140,6 +140,8 @@ async def change(client, options, seen):
     seen["decided_after_s"] = round(time.perf_counter() - started, 1)
     seen["change"] = result.structured_content
     text = " ".join(block.text for block in result.content)
+    ended = (result.structured_content or {}).get("result") or {}
+    assert options.expect == "refused" or "error" not in ended, ended
     if options.expect == "refused":
         assert "refused" in text, text
     else:

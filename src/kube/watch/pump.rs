@@ -149,7 +149,7 @@ impl Pump {
 
     /// Whether trying again is of no use.
     fn is_final(&self, error: &Error) -> bool {
-        let refusal = matches!(error.http_status(), Some(400 | 403 | 404 | 405 | 406 | 422));
+        let refusal = matches!(error.http_status(), Some(400 | 401 | 403 | 404 | 405 | 406 | 422));
         if self.been_live && refusal {
             return self.failures >= REFUSALS;
         }
