@@ -95,8 +95,11 @@ fn failing_pods_are_shown_as_such_when_kubectl_shows_them() {
         assert!(faults.contains(&format!("\"{name}\"")), "{name} is not among the faults: {faults}");
     }
 
-    let previous = json(bed, &home, &["log", "read", "crash", "-n", "failing", "--previous"]).to_string();
-    assert!(previous.contains("no configuration"), "{previous}");
+    // While the kubelet replaces the dead container it says so in place of the log, to kubectl as well.
+    wait_until(30, "log of the run before", || {
+        let previous = json(bed, &home, &["log", "read", "crash", "-n", "failing", "--previous"]);
+        previous.to_string().contains("no configuration")
+    });
     let described = json(bed, &home, &["resource", "describe", "pods", "oom", "-n", "failing"]).to_string();
     assert!(described.contains("OOMKilled") && described.contains("137"), "{described}");
 }
