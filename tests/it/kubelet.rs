@@ -65,7 +65,7 @@ fn failing_pods_are_shown_as_such_when_kubectl_shows_them() {
     // Both watch before there is anything to see.
     first(&qd, &["live"]);
     let pods = [
-        pod("crash", "command: [sh, -c, \"echo no configuration >&2; exit 3\"]"),
+        pod("crash", "command: [sh, -c, \"echo no configuration >&2; sleep 3; exit 3\"]"),
         pod(
             "oom",
             "command: [sh, -c, \"a=x; while true; do a=$a$a; done\"], resources: {limits: {memory: 32Mi}}",
@@ -95,8 +95,9 @@ fn failing_pods_are_shown_as_such_when_kubectl_shows_them() {
         assert!(faults.contains(&format!("\"{name}\"")), "{name} is not among the faults: {faults}");
     }
 
-    // While the kubelet replaces the dead container it says so in place of the log, to kubectl as well.
-    wait_until(30, "log of the run before", || {
+    // Between two runs the kubelet has thrown away the run before the last, for kubectl as well: it is there again
+    // while the next run lives.
+    wait_until(60, "log of the run before", || {
         let previous = json(bed, &home, &["log", "read", "crash", "-n", "failing", "--previous"]);
         previous.to_string().contains("no configuration")
     });
