@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use file::nearest;
 pub use load::{Effective, Inputs, Origin, load};
 pub use outline::template;
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,10 +13,11 @@ use super::client::Watch;
 use super::context::Context;
 use super::preview::Preview;
 use super::spec::{OperationInfo, Spec, Target};
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
-/// One verb on one noun. The input struct derives `Deserialize` (with `deny_unknown_fields`),
-/// `Serialize`, `JsonSchema` and `clap::Args`: its field docs become the schema text and the CLI help.
+/// One verb on one noun. The input struct derives `Deserialize`, `Serialize`, `JsonSchema` and `clap::Args`: its field
+/// docs become the schema text and the CLI help. An argument that its schema does not name is refused.
 pub trait Operation: Send + Sync + 'static {
     /// The domains it works on.
     type Deck: Send + Sync + 'static;
@@ -185,13 +186,43 @@ pub fn bind<D: Send + Sync + 'static>(
 ) -> Vec<Arc<dyn Callable>> {
     definitions
         .into_iter()
-        .map(|definition| Arc::new(Bound { definition, deck: deck.clone() }) as Arc<dyn Callable>)
+        .map(|definition| {
+            Arc::new(Bound { definition, deck: deck.clone(), names: OnceLock::new() }) as Arc<dyn Callable>
+        })
         .collect()
 }
 
 struct Bound<D: 'static> {
     definition: &'static Definition<D>,
     deck: Arc<D>,
+    names: OnceLock<Vec<String>>,
+}
+
+impl<D> Bound<D> {
+    /// Refuses an argument that the operation does not take. The gate does it, and not serde: a flattened struct
+    /// cannot deny unknown fields, and serde knows no nearest name.
+    fn refuse_unknown(&self, arguments: &Value) -> Result<()> {
+        let names = self.names.get_or_init(|| names(&(self.definition.input)()));
+        match arguments.as_object().and_then(|given| given.keys().find(|key| !names.contains(key))) {
+            Some(wrong) => Err(unknown(self.definition.spec.name, wrong, names)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The properties that an object schema has.
+fn names(schema: &Value) -> Vec<String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.map(|all| all.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn unknown(operation: &str, wrong: &str, names: &[String]) -> Error {
+    let error = Error::invalid(format!("{operation} has no argument {wrong:?}"));
+    match nearest(wrong, names.iter().map(String::as_str)) {
+        Some(name) => error.next(format!("Did you mean {name:?}?")),
+        None if names.is_empty() => error.next("It takes none."),
+        None => error.next(format!("It takes: {}.", names.join(", "))),
+    }
 }
 
 impl<D: Send + Sync + 'static> Callable for Bound<D> {
@@ -224,6 +255,7 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
     }
 
     fn normalize(&self, arguments: Value) -> Result<(Value, Target)> {
+        self.refuse_unknown(&arguments)?;
         (self.definition.normalize)(&self.deck, arguments)
     }
 
@@ -252,4 +284,60 @@ fn decode<T: DeserializeOwned>(arguments: Value) -> Result<T> {
 
 fn encode<T: Serialize>(value: &T) -> Result<Value> {
     serde_json::to_value(value).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, JsonSchema, clap::Args)]
+    struct Place {
+        #[serde(default)]
+        cluster: String,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema, clap::Args)]
+    #[schemars(deny_unknown_fields)]
+    struct Input {
+        replicas: u32,
+        #[serde(flatten)]
+        #[command(flatten)]
+        place: Place,
+    }
+
+    struct Scale;
+
+    impl Operation for Scale {
+        type Deck = ();
+        type Input = Input;
+        type Output = Value;
+
+        const SPEC: Spec = Spec::observe("thing_scale", "/v1/things/scale", "Scale.");
+
+        fn target(_: &Input) -> Target {
+            Target::own("thing")
+        }
+
+        async fn run(_: Arc<()>, _: Context, input: Input) -> Result<Value> {
+            encode(&input)
+        }
+    }
+
+    static SCALE: Definition<()> = define::<Scale>();
+
+    #[test]
+    fn an_argument_that_no_part_of_the_input_takes_is_refused_with_the_nearest_name() {
+        let bound = bind([&SCALE], &Arc::new(()));
+        let given = json!({ "replicas": 3, "cluster": "eu-1" });
+        assert_eq!(bound[0].normalize(given.clone()).unwrap().0, given);
+        let error = |arguments: Value| bound[0].normalize(arguments).unwrap_err();
+        let wrong = error(json!({ "replicas": 3, "clusters": "eu-1" }));
+        assert_eq!(wrong.message, "thing_scale has no argument \"clusters\"");
+        assert_eq!(wrong.next_step(), "Did you mean \"cluster\"?");
+        assert_eq!(error(json!({ "zzz": 3 })).next_step(), "It takes: replicas, cluster.");
+        assert!(error(json!({ "cluster": "eu-1" })).message.contains("missing field `replicas`"));
+    }
 }

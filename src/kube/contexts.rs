@@ -14,6 +14,7 @@ use super::cluster::Cluster;
 use super::error::{Error, Result};
 use super::settings::{IN_CLUSTER, Settings};
 use super::watch::Times;
+use crate::base::text::nearest;
 use crate::bus::{Bus, Event, Level};
 
 /// Where to find contexts.
@@ -97,7 +98,7 @@ impl Clusters {
             (Some(problem), true) => problem.clone(),
             _ => Error::UnknownContext {
                 name: wanted.to_owned(),
-                nearest: nearest(wanted, state.clusters.keys().map(|n| &**n)),
+                nearest: nearest(wanted, state.clusters.keys().map(|n| &**n)).map(str::to_owned),
             },
         })
     }
@@ -243,15 +244,6 @@ impl Clusters {
 struct Read {
     settings: Vec<Settings>,
     current: Option<Arc<str>>,
-}
-
-/// The name most like `wanted`, if one is like it.
-pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    names
-        .map(|name| (strsim::jaro_winkler(wanted, name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.to_owned())
 }
 
 #[cfg(test)]

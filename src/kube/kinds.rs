@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::contexts::nearest;
+use crate::base::text::nearest;
 
 /// One kind of object at one version, as discovery gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -167,8 +167,7 @@ impl Kinds {
 
     /// The name most like `text`.
     pub fn nearest(&self, text: &str) -> Option<String> {
-        let lower = text.to_lowercase();
-        nearest(&lower, self.preferred.iter().flat_map(|r| [&*r.plural, &*r.singular]))
+        nearest(text, self.preferred.iter().flat_map(|r| [&*r.plural, &*r.singular])).map(str::to_owned)
     }
 
     fn by_word(&self, word: &str) -> Option<&Resource> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Deck;
+use super::input::Span;
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{ActorKind, Code, Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
@@ -25,7 +26,7 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// Which rows of the audit log to give.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct AuditListInput {
     /// Part of who did it: `claude`, `person:`.
     #[arg(long)]
@@ -51,14 +52,9 @@ pub struct AuditListInput {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
-    /// From this time on: 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
-    /// Before this time.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub span: Span,
     /// Give arguments, hashes and errors too.
     #[arg(long)]
     #[serde(default)]
@@ -135,8 +131,8 @@ impl AuditListInput {
             kinds: self.kinds.iter().map(|kind| kind_of(kind)).collect::<Result<_>>()?,
             call: self.call,
             approval: self.approval,
-            since: self.since.as_deref().map(|text| moment(text, now)).transpose()?,
-            until: self.until.as_deref().map(|text| moment(text, now)).transpose()?,
+            since: self.span.since.as_deref().map(|text| moment(text, now)).transpose()?,
+            until: self.span.until.as_deref().map(|text| moment(text, now)).transpose()?,
             cursor: self.cursor.as_deref().map(cursor).transpose()?,
             forward: false,
             limit: self.limit.unwrap_or(50).clamp(1, 5000),
@@ -396,20 +392,15 @@ pub enum ExportFormat {
 
 /// Which rows to export, and how.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct AuditExportInput {
     /// What the lines are.
     #[arg(long, value_enum, default_value = "json")]
     #[serde(default)]
     pub format: ExportFormat,
-    /// From this time on: 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
-    /// Before this time.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub span: Span,
     /// At most so many rows; 5,000 unless told, and at most.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -448,8 +439,8 @@ impl Operation for AuditExport {
     async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         let now = cx.now();
         let filter = AuditFilter {
-            since: input.since.as_deref().map(|text| moment(text, now)).transpose()?,
-            until: input.until.as_deref().map(|text| moment(text, now)).transpose()?,
+            since: input.span.since.as_deref().map(|text| moment(text, now)).transpose()?,
+            until: input.span.until.as_deref().map(|text| moment(text, now)).transpose()?,
             cursor: input.cursor.as_deref().map(cursor).transpose()?,
             forward: true,
             limit: input.limit.unwrap_or(5000).clamp(1, 5000),

@@ -34,17 +34,6 @@ pub fn fill(
     Ok(())
 }
 
-/// As [`fill`], for a kind that is known to have a namespace.
-pub fn fill_namespaced(
-    deck: &Deck,
-    cluster: &mut Option<String>,
-    namespace: &mut Option<String>,
-) -> Result<()> {
-    let found = fill_cluster(deck, cluster)?;
-    namespace.get_or_insert_with(|| found.default_namespace());
-    Ok(())
-}
-
 /// The target of an operation on one object.
 pub fn target(cluster: &Option<String>, namespace: &Option<String>, kind: &str, name: &str) -> Target {
     // A version in front says how to read the object, not which object it is.

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Deck, common};
+use super::Deck;
+use super::input::Within;
 use crate::base::Result;
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
 use crate::kube::objects::look::{self, EventQuery};
@@ -14,18 +15,11 @@ use crate::kube::objects::look::{self, EventQuery};
 pub const LIST: &[Definition<Deck>] = &[define::<EventList>()];
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct EventListInput {
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
     /// In every namespace.
     #[arg(long, short = 'A')]
     #[serde(default)]
@@ -73,27 +67,21 @@ impl Operation for EventList {
         Spec::observe("event_list", "/v1/events/kubernetes", "List Kubernetes events, the newest last.");
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        let found = common::fill_cluster(deck, &mut input.cluster)?;
-        if input.all_namespaces {
-            input.namespace = None;
-        } else {
-            input.namespace.get_or_insert_with(|| found.default_namespace());
-        }
-        Ok(())
+        input.within.fill_or_all(deck, input.all_namespaces).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, "event", "")
+        input.within.target("event", "")
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
         let kind = match &input.kind {
             Some(kind) => Some(cluster.resolve(kind).await?.kind.to_string()),
             None => None,
         };
         let query = EventQuery {
-            namespace: input.namespace,
+            namespace: input.within.namespace,
             kind,
             name: input.name,
             uid: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Deck, listing};
+use super::{Deck, common};
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
 use crate::kube::Resource;
@@ -58,8 +58,7 @@ impl Operation for KindList {
     const SPEC: Spec = Spec::observe("kind_list", "/v1/kinds", "List the kinds of objects a cluster has.");
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        listing::fill(&deck.kube, &mut input.cluster, None)?;
-        Ok(())
+        common::fill_cluster(deck, &mut input.cluster).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {

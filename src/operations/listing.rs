@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::{Error, Result};
-use crate::kube::{Cluster, Clusters, Listing, Selection};
+use crate::kube::{Cluster, Listing, Selection};
 use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, Tone};
 
 /// About 2,500 tokens of rows.
@@ -177,24 +177,6 @@ fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
         picked.extend(wanted.usual.iter().filter_map(|name| find(name)));
     }
     Ok(picked)
-}
-
-/// Fills in the cluster and the namespace that a call leaves to the context.
-pub fn fill(
-    kube: &Clusters,
-    cluster: &mut Option<String>,
-    namespace: Option<(&mut Option<String>, bool)>,
-) -> Result<Arc<Cluster>> {
-    let found = kube.get(cluster.as_deref())?;
-    *cluster = Some(found.name().to_string());
-    if let Some((namespace, all)) = namespace {
-        if all {
-            *namespace = None;
-        } else if namespace.as_deref().is_none_or(str::is_empty) {
-            *namespace = Some(found.default_namespace());
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{Deck, common};
+use super::Deck;
+use super::input::Within;
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Frame, Operation, Spec, Target, Watch, define};
 use crate::kube::logs::{Scope, follow, read};
@@ -14,22 +15,15 @@ use crate::kube::logs::{Scope, follow, read};
 pub const LIST: &[Definition<Deck>] = &[define::<LogRead>()];
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct LogReadInput {
     /// A pod, or `kind/name` of what keeps pods, such as `deployment/web`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-complete" = "name"))]
     pub name: Option<String>,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
     /// Every pod that this label selector matches.
     #[arg(long, short = 'l')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +80,7 @@ pub struct LogReadOutput {
 
 impl LogReadInput {
     async fn scope(&self, deck: &Deck) -> Result<Scope> {
-        let (cluster, namespace) = (self.cluster.as_deref(), self.namespace.as_deref());
+        let (cluster, namespace) = (self.within.cluster.as_deref(), self.within.namespace.as_deref());
         Scope::find(&deck.kube, cluster, namespace, self.name.as_deref(), self.labels.as_deref()).await
     }
 
@@ -137,13 +131,13 @@ impl Operation for LogRead {
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+        input.within.fill(deck).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {
         let (kind, name) =
             input.name.as_deref().map_or(("pod", ""), |n| n.split_once('/').unwrap_or(("pod", n)));
-        common::target(&input.cluster, &input.namespace, kind, name)
+        input.within.target(kind, name)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {

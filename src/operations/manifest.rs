@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::input::{Object, Within};
 use super::{Deck, common};
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Method, Operation, Preview, Spec, Target, TargetVersion, define};
@@ -27,22 +28,11 @@ pub enum Cascade {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ResourceDeleteInput {
-    #[schemars(extend("x-complete" = "kind"))]
-    pub kind: String,
-    #[schemars(extend("x-complete" = "name"))]
-    pub name: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub object: Object,
     /// Seconds to end by itself.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,11 +59,6 @@ impl ResourceDeleteInput {
             Cascade::Orphan => delete::Propagation::Orphan,
         };
         Ok(delete::Options { grace: if self.force { Some(0) } else { self.grace_period }, propagation })
-    }
-
-    async fn place(&self, deck: &Deck) -> Result<Place> {
-        Place::find(&deck.kube, self.cluster.as_deref(), self.namespace.as_deref(), &self.kind, &self.name)
-            .await
     }
 }
 
@@ -104,42 +89,36 @@ impl Operation for ResourceDelete {
     const PREVIEW: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill(deck, &mut input.cluster, &mut input.namespace, &mut input.kind)
+        input.object.fill(deck)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, &input.kind, &input.name)
+        input.object.target()
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         let options = input.options()?;
-        let done = delete::run(&input.place(&deck).await?, options, common::seen(&cx).as_ref()).await?;
+        let done =
+            delete::run(&input.object.place(&deck).await?, options, common::seen(&cx).as_ref()).await?;
         let state = if done.terminating { "terminating" } else { "gone" };
         Ok(ResourceDeleteOutput { identity: done.uid, state, finalizers: done.finalizers })
     }
 
     async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
         let options = input.options()?;
-        let plan = delete::plan(&input.place(&deck).await?, options).await?;
+        let plan = delete::plan(&input.object.place(&deck).await?, options).await?;
         common::preview(Self::target(&input), plan).await
     }
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ResourceApplyInput {
-    /// YAML or JSON of one or several objects.
+    /// YAML or JSON of one or several objects; the namespace is for those that name none.
     pub manifest: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// For objects that name none; default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
     /// Take over fields that other managers own.
     #[arg(long)]
     #[serde(default)]
@@ -182,9 +161,9 @@ impl Operation for ResourceApply {
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
         // A default that no object needs would only contradict what they say.
         if manifest::parse(&input.manifest)?.iter().all(|d| d.namespace().is_some()) {
-            common::fill_cluster(deck, &mut input.cluster).map(|_| ())
+            common::fill_cluster(deck, &mut input.within.cluster).map(drop)
         } else {
-            common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+            input.within.fill(deck).map(drop)
         }
     }
 
@@ -195,7 +174,7 @@ impl Operation for ResourceApply {
             let first = documents.first().map(f).unwrap_or_default();
             if documents.iter().all(|d| f(d) == first) { first } else { String::new() }
         };
-        let default = input.namespace.clone().unwrap_or_default();
+        let default = input.within.namespace.clone().unwrap_or_default();
         let mut spaces = documents.iter().map(|d| d.namespace().unwrap_or_else(|| default.clone()));
         let namespace = match spaces.next() {
             Some(first) if spaces.all(|n| n == first) => Some(first),
@@ -203,16 +182,17 @@ impl Operation for ResourceApply {
             None => Some(default.clone()),
         };
         let kind = same(|d| qualified(&d.api_version(), &d.kind()));
-        common::target(&input.cluster, &namespace, &kind, &same(manifest::Document::name))
+        common::target(&input.within.cluster, &namespace, &kind, &same(manifest::Document::name))
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
         let documents = manifest::parse(&input.manifest)?;
         let options = apply::Options { force: input.force_conflicts };
         let seen = common::seen(&cx);
         let done =
-            apply::run(&cluster, input.namespace.as_deref(), &documents, options, seen.as_ref()).await?;
+            apply::run(&cluster, input.within.namespace.as_deref(), &documents, options, seen.as_ref())
+                .await?;
         let objects = done
             .into_iter()
             .map(|a| AppliedObject {
@@ -226,10 +206,10 @@ impl Operation for ResourceApply {
     }
 
     async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
         let documents = manifest::parse(&input.manifest)?;
         let options = apply::Options { force: input.force_conflicts };
-        let plan = apply::plan(&cluster, input.namespace.as_deref(), &documents, options).await?;
+        let plan = apply::plan(&cluster, input.within.namespace.as_deref(), &documents, options).await?;
         common::preview(Self::target(&input), plan).await
     }
 }
@@ -244,7 +224,7 @@ fn qualified(api_version: &str, kind: &str) -> String {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ResourceEditInput {
     #[schemars(extend("x-complete" = "kind"))]
     pub kind: String,
@@ -253,16 +233,9 @@ pub struct ResourceEditInput {
     /// The whole edited object, with the resourceVersion at which it was read.
     #[arg(long)]
     pub manifest: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
 }
 
 impl ResourceEditInput {
@@ -271,8 +244,7 @@ impl ResourceEditInput {
         let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
             return Err(Error::invalid("an edit is of one object, and the manifest holds several"));
         };
-        let (cluster, namespace) = (self.cluster.as_deref(), self.namespace.as_deref());
-        Ok((Place::find(&deck.kube, cluster, namespace, &self.kind, &self.name).await?, document))
+        Ok((self.within.place(deck, &self.kind, &self.name).await?, document))
     }
 }
 
@@ -298,11 +270,11 @@ impl Operation for ResourceEdit {
     const PREVIEW: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill(deck, &mut input.cluster, &mut input.namespace, &mut input.kind)
+        common::fill(deck, &mut input.within.cluster, &mut input.within.namespace, &mut input.kind)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, &input.kind, &input.name)
+        input.within.target(&input.kind, &input.name)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {

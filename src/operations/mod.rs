@@ -9,6 +9,7 @@ mod common;
 mod config;
 mod event;
 mod grant;
+mod input;
 mod kind;
 mod listing;
 mod log;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Deck, common};
+use super::Deck;
+use super::input::Object;
 use crate::base::{ActorKind, Code, Door, Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
+use crate::kube::objects::Seen;
 use crate::kube::objects::look::{self, Show};
-use crate::kube::objects::{Place, Seen};
 
 pub const LIST: &[Definition<Deck>] = &[define::<ResourceGet>(), define::<ResourceDescribe>()];
 
@@ -23,22 +24,11 @@ pub enum Format {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ResourceGetInput {
-    #[schemars(extend("x-complete" = "kind"))]
-    pub kind: String,
-    #[schemars(extend("x-complete" = "name"))]
-    pub name: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub object: Object,
     /// Only this part, such as `spec.containers[*].image`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,19 +70,18 @@ impl Operation for ResourceGet {
     );
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill(deck, &mut input.cluster, &mut input.namespace, &mut input.kind)
+        input.object.fill(deck)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, &input.kind, &input.name)
+        input.object.target()
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         if input.reveal {
             may_reveal(&cx)?;
         }
-        let (cluster, namespace) = (input.cluster.as_deref(), input.namespace.as_deref());
-        let place = Place::find(&deck.kube, cluster, namespace, &input.kind, &input.name).await?;
+        let place = input.object.place(&deck).await?;
         let object = place.get().await?;
         let Seen { uid, revision } = Seen::of(&object);
         let show = Show {
@@ -120,22 +109,11 @@ fn may_reveal(cx: &Context) -> Result<()> {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ResourceDescribeInput {
-    #[schemars(extend("x-complete" = "kind"))]
-    pub kind: String,
-    #[schemars(extend("x-complete" = "name"))]
-    pub name: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub object: Object,
 }
 
 struct ResourceDescribe;
@@ -152,16 +130,15 @@ impl Operation for ResourceDescribe {
     );
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill(deck, &mut input.cluster, &mut input.namespace, &mut input.kind)
+        input.object.fill(deck)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, &input.kind, &input.name)
+        input.object.target()
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let (cluster, namespace) = (input.cluster.as_deref(), input.namespace.as_deref());
-        let place = Place::find(&deck.kube, cluster, namespace, &input.kind, &input.name).await?;
+        let place = input.object.place(&deck).await?;
         let (object, text) = look::describe(&place, cx.now()).await?;
         let Seen { uid, revision } = Seen::of(&object);
         Ok(ObjectText { identity: uid, revision, text })

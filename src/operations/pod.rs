@@ -6,51 +6,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Deck;
+use super::input::Query;
 use super::listing::{self, Page, Wanted};
 use crate::base::Result;
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
-use crate::kube::{Resource, Selection};
+use crate::kube::Resource;
 
 pub const LIST: &[Definition<Deck>] = &[define::<PodList>()];
 
 /// Which pods to list.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct PodListInput {
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-    /// Default: the context's.
-    #[arg(long, short = 'n')]
-    #[schemars(extend("x-complete" = "namespace"))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Of every namespace.
-    #[arg(long, short = 'A')]
-    #[serde(default)]
-    pub all_namespaces: bool,
-    /// Label selector.
-    #[arg(long, short = 'l')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub labels: Option<String>,
-    /// Field selector.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fields: Option<String>,
-    /// Only those that need a look: failing, waiting, not ready.
-    #[arg(long)]
-    #[serde(default)]
-    pub faults: bool,
-    /// Rows a page; default 80.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// `next` of the page before.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub query: Query,
     /// Columns to give; more than the usual: IP, NODE, QOS, SERVICE-ACCOUNT, LAST RESTART.
     #[arg(long, value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,24 +38,21 @@ impl Operation for PodList {
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        listing::fill(&deck.kube, &mut input.cluster, Some((&mut input.namespace, input.all_namespaces)))?;
-        Ok(())
+        input.query.fill(deck).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {
-        let part = |text: &Option<String>| text.clone().unwrap_or_default();
-        Target::kubernetes(part(&input.cluster), part(&input.namespace), "pod", "")
+        input.query.within.target("pod", "")
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
-        let selection =
-            Selection::all(Resource::pods(), input.namespace).selecting(input.labels, input.fields);
+        let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
+        let selection = input.query.selection(Resource::pods());
         let wanted = Wanted {
-            faults: input.faults,
-            limit: input.limit,
-            cursor: input.cursor,
+            faults: input.query.faults,
+            limit: input.query.limit,
+            cursor: input.query.cursor,
             columns: input.columns,
             namespaces: selection.namespace.is_none(),
             usual: &["READY", "STATUS", "RESTARTS", "AGE"],
@@ -96,9 +63,8 @@ impl Operation for PodList {
 
     async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
         Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
-        let selection =
-            Selection::all(Resource::pods(), input.namespace).selecting(input.labels, input.fields);
+        let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
+        let selection = input.query.selection(Resource::pods());
         Ok(Watch::table(cluster.watch(selection)))
     }
 }

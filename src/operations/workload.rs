@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::input::Within;
 use super::{Deck, common};
 use crate::base::Result;
 use crate::gate::{Context, Definition, Method, Operation, Preview, Spec, Target, TargetVersion, define};
@@ -121,7 +122,7 @@ impl Restartable for DaemonSet {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ScaleInput {
     #[schemars(extend("x-complete" = "name"))]
     pub name: String,
@@ -129,16 +130,9 @@ pub struct ScaleInput {
     #[arg(long)]
     #[schemars(range(max = 100_000))]
     pub replicas: u32,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
 }
 
 /// The number of pods wanted, before and after.
@@ -161,41 +155,34 @@ impl<K: Scalable> Operation for Scale<K> {
     const PREVIEW: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+        input.within.fill(deck).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, K::NAME, &input.name)
+        input.within.target(K::NAME, &input.name)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let place = place::<K>(&deck, &input.cluster, &input.namespace, &input.name).await?;
+        let place = place::<K>(&deck, &input.within, &input.name).await?;
         let done = scale::run(&place, input.replicas, common::seen(&cx).as_ref()).await?;
         Ok(ScaleOutput { before: done.before, after: done.after, version: common::version(&done.seen) })
     }
 
     async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
         let target = Self::target(&input);
-        let place = place::<K>(&deck, &input.cluster, &input.namespace, &input.name).await?;
+        let place = place::<K>(&deck, &input.within, &input.name).await?;
         common::preview(target, scale::plan(&place, input.replicas).await?).await
     }
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct RestartInput {
     #[schemars(extend("x-complete" = "name"))]
     pub name: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
 }
 
 /// The object whose pods are being replaced.
@@ -218,31 +205,26 @@ impl<K: Restartable> Operation for Restart<K> {
     const PREVIEW: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+        input.within.fill(deck).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, K::NAME, &input.name)
+        input.within.target(K::NAME, &input.name)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let place = place::<K>(&deck, &input.cluster, &input.namespace, &input.name).await?;
+        let place = place::<K>(&deck, &input.within, &input.name).await?;
         let (at, now) = restart::run(&place, common::seen(&cx).as_ref(), cx.now()).await?;
         Ok(RestartOutput { restarted_at: at, version: common::version(&now) })
     }
 
     async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
         let target = Self::target(&input);
-        let place = place::<K>(&deck, &input.cluster, &input.namespace, &input.name).await?;
+        let place = place::<K>(&deck, &input.within, &input.name).await?;
         common::preview(target, restart::plan(&place).await?).await
     }
 }
 
-async fn place<K: Kind>(
-    deck: &Deck,
-    cluster: &Option<String>,
-    namespace: &Option<String>,
-    name: &str,
-) -> Result<Place> {
-    Place::find(&deck.kube, cluster.as_deref(), namespace.as_deref(), K::RESOURCE, name).await
+async fn place<K: Kind>(deck: &Deck, within: &Within, name: &str) -> Result<Place> {
+    within.place(deck, K::RESOURCE, name).await
 }

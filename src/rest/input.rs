@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::paths::decode;
-use crate::base::config::nearest;
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
 /// What a query says beside the input.

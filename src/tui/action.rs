@@ -5,6 +5,8 @@
 
 use compact_str::CompactString;
 
+use crate::base::text::nearest;
+
 /// What an action takes after its name in a keymap file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
@@ -172,13 +174,8 @@ impl Action {
         let (name, words) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let words = words.trim();
         let Some(info) = info(name) else {
-            let near = ACTIONS
-                .iter()
-                .map(|a| (strsim::damerau_levenshtein(a.name, name), a.name))
-                .min()
-                .filter(|(distance, _)| *distance <= 3)
-                .map(|(_, near)| format!("; the nearest is {near:?}"))
-                .unwrap_or_default();
+            let near = nearest(name, ACTIONS.iter().map(|a| a.name));
+            let near = near.map(|near| format!("; the nearest is {near:?}")).unwrap_or_default();
             return Err(ActionError::Unknown(name.to_owned(), near));
         };
         match info.takes {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::base::config::nearest;
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 use crate::cli::{self, Asked};
 use crate::gate::Form;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::file::nearest;
 use super::outline::Key;
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
 /// Variables that are not configuration keys: they choose the file, the session, the actor or the server.

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer};
 
 use super::Config;
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
 /// Parses the text of a configuration file. `path` is named in errors only.
@@ -52,17 +53,6 @@ pub fn reword(text: &str) -> (String, String) {
         Some(name) => (message, format!("Did you mean {name:?}?")),
         None => (message, format!("There are: {}.", right.join(", "))),
     }
-}
-
-/// The candidate most like `wrong`, if any is like it at all.
-pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = wrong.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|c| (strsim::normalized_damerau_levenshtein(&wrong, &c.to_lowercase()), c))
-        .filter(|(score, _)| *score >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, c)| c)
 }
 
 /// A section whose keys are all commented out is null in YAML: it means the defaults.

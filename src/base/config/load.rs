@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Config;
 use super::environment::{self, Setting};
-use super::file::{self, nearest, reword};
+use super::file::{self, reword};
 use super::outline::{Key, at, keys, put, scalar};
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
 /// What to load from.

@@ -1,0 +1,156 @@
+//! Arguments that many operations take, and what is done with them. An input struct flattens the ones it needs, so that
+//! a word means the same in every operation and at every door.
+//!
+//! The outer struct keeps `deny_unknown_fields`: what none of its parts takes is refused (`tests` hold this).
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Deck, common};
+use crate::base::Result;
+use crate::gate::Target;
+use crate::kube::objects::Place;
+use crate::kube::{Cluster, Resource, Selection};
+
+// A doc comment on one of these structs would become the help text of every command that flattens it: clap takes the
+// innermost. Hence plain comments.
+
+// The cluster and the namespace in which an operation acts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+pub struct Within {
+    /// Kubeconfig context; default: the current one.
+    #[arg(long, short = 'c', visible_alias = "context")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
+    /// Default: the context's namespace.
+    #[arg(long, short = 'n')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "namespace"))]
+    pub namespace: Option<String>,
+}
+
+impl Within {
+    /// Fills in the cluster and the namespace, for a kind that has one.
+    pub fn fill(&mut self, deck: &Deck) -> Result<Arc<Cluster>> {
+        let found = common::fill_cluster(deck, &mut self.cluster)?;
+        if self.namespace.as_deref().is_none_or(str::is_empty) {
+            self.namespace = Some(found.default_namespace());
+        }
+        Ok(found)
+    }
+
+    /// As [`Within::fill`], for what can be asked of every namespace at once.
+    pub fn fill_or_all(&mut self, deck: &Deck, all: bool) -> Result<Arc<Cluster>> {
+        if !all {
+            return self.fill(deck);
+        }
+        self.namespace = None;
+        common::fill_cluster(deck, &mut self.cluster)
+    }
+
+    /// The target of an operation on what has this kind and name here.
+    pub fn target(&self, kind: &str, name: &str) -> Target {
+        common::target(&self.cluster, &self.namespace, kind, name)
+    }
+
+    /// Finds where the object of this kind and name is served.
+    pub async fn place(&self, deck: &Deck, kind: &str, name: &str) -> Result<Place> {
+        Place::find(&deck.kube, self.cluster.as_deref(), self.namespace.as_deref(), kind, name).await
+    }
+}
+
+// One object of any kind.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, clap::Args)]
+pub struct Object {
+    #[schemars(extend("x-complete" = "kind"))]
+    pub kind: String,
+    #[schemars(extend("x-complete" = "name"))]
+    pub name: String,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+}
+
+impl Object {
+    /// Fills in the cluster, the namespace, and the kind's one name.
+    pub fn fill(&mut self, deck: &Deck) -> Result<()> {
+        common::fill(deck, &mut self.within.cluster, &mut self.within.namespace, &mut self.kind)
+    }
+
+    pub fn target(&self) -> Target {
+        self.within.target(&self.kind, &self.name)
+    }
+
+    pub async fn place(&self, deck: &Deck) -> Result<Place> {
+        self.within.place(deck, &self.kind, &self.name).await
+    }
+}
+
+// Which objects of a kind to list, and which page of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+pub struct Query {
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+    /// Of every namespace.
+    #[arg(long, short = 'A')]
+    #[serde(default)]
+    pub all_namespaces: bool,
+    /// Label selector.
+    #[arg(long, short = 'l')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
+    /// Field selector.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<String>,
+    /// Only those that need a look: failing, waiting, not ready.
+    #[arg(long)]
+    #[serde(default)]
+    pub faults: bool,
+    /// Rows a page; default 80.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Query {
+    pub fn fill(&mut self, deck: &Deck) -> Result<Arc<Cluster>> {
+        self.within.fill_or_all(deck, self.all_namespaces)
+    }
+
+    /// As [`Query::fill`], for a kind that may have no namespace, which then gets its one name.
+    pub fn fill_kind(&mut self, deck: &Deck, kind: &mut String) -> Result<()> {
+        common::fill(deck, &mut self.within.cluster, &mut self.within.namespace, kind)?;
+        if self.all_namespaces {
+            self.within.namespace = None;
+        }
+        Ok(())
+    }
+
+    /// What of this kind is asked for.
+    pub fn selection(&mut self, resource: Resource) -> Selection {
+        Selection::all(resource, self.within.namespace.take())
+            .selecting(self.labels.take(), self.fields.take())
+    }
+}
+
+// A span of time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+pub struct Span {
+    /// From this time on: 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Before this time.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
