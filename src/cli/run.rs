@@ -120,8 +120,9 @@ fn clear(progress: bool) {
 }
 
 async fn watch(client: &Client, request: Request, format: Format) -> Result<u8, Stop> {
+    let namespaces = request.arguments.get("all_namespaces") == Some(&Value::Bool(true));
     let mut watch = client.watch(request).await?;
-    let mut writer = Writer::new(format);
+    let mut writer = Writer::new(format, namespaces);
     loop {
         let frame = tokio::select! {
             frame = watch.next() => frame,

@@ -13,6 +13,11 @@ use crate::rows::{Align, Column, Line, LineSource, Row, SourceState, TableDelta}
 #[derive(Default)]
 pub struct Writer {
     format: Format,
+    /// Rows of several namespaces come: each says its own.
+    namespaces: bool,
+    /// The first rows wait here until all are there, so that they come in order under a header that fits them.
+    first: Vec<std::sync::Arc<Row>>,
+    complete: bool,
     columns: Vec<Column>,
     /// Which of the server's columns are written.
     shown: Vec<usize>,
@@ -23,8 +28,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(format: Format) -> Self {
-        Self { format, ..Self::default() }
+    /// `namespaces`: whether the rows may be of several.
+    pub fn new(format: Format, namespaces: bool) -> Self {
+        Self { format, namespaces, ..Self::default() }
     }
 
     /// The text of one frame; `now` in seconds since the epoch.
@@ -52,31 +58,51 @@ impl Writer {
             self.shown = (0..columns.len()).filter(|i| !columns[*i].wide).collect();
             self.header_written = false;
         }
-        let mut table = Table::new(self.shown.iter().map(|i| self.columns[*i].name.as_str()));
-        table.align_right(self.shown.iter().map(|i| self.columns[*i].align() == Align::Right));
-        let mut rows: Vec<&Row> = delta.upserts.iter().map(AsRef::as_ref).collect();
-        if !self.header_written {
-            rows.sort_by(|a, b| a.key.cmp(&b.key));
-        }
-        for row in rows {
-            table.push(
-                self.shown.iter().map(|i| row.cells.get(*i).map(|c| c.display(now)).unwrap_or_default()),
-            );
-        }
-        let header = !self.header_written && (!delta.upserts.is_empty());
-        if header {
-            self.widths = table.widths();
-            self.header_written = true;
-        }
-        if !delta.upserts.is_empty() {
-            out.push_str(&table.text(&self.widths, header));
-        }
-        for key in &delta.removed {
+        // As a delta is applied: what goes, then what comes.
+        for key in delta.removed.iter().filter(|_| self.header_written) {
             let place: Vec<_> =
                 [&*key.cluster, &*key.namespace, &*key.name].into_iter().filter(|p| !p.is_empty()).collect();
             out.push_str(&safe_lines(&format!("gone: {}", place.join("/"))));
         }
+        self.complete |= delta.sources.iter().any(|s| !is_loading(s));
+        if self.complete && self.first.is_empty() {
+            out.push_str(&self.rows(&delta.upserts, now));
+        } else {
+            self.first.retain(|row| !delta.removed.contains(&row.key));
+            self.first.extend(delta.upserts.iter().cloned());
+            if self.complete || self.first.len() >= HELD {
+                self.complete = true;
+                let first = std::mem::take(&mut self.first);
+                out.push_str(&self.rows(&first, now));
+            }
+        }
         out
+    }
+
+    fn rows(&mut self, rows: &[std::sync::Arc<Row>], now: i64) -> String {
+        if rows.is_empty() {
+            return String::new();
+        }
+        let key = ["NAMESPACE", "NAME"].into_iter().skip(usize::from(!self.namespaces));
+        let names = key.chain(self.shown.iter().map(|i| self.columns[*i].name.as_str()));
+        let mut table = Table::new(names);
+        let left = std::iter::repeat_n(false, 1 + usize::from(self.namespaces));
+        table.align_right(left.chain(self.shown.iter().map(|i| self.columns[*i].align() == Align::Right)));
+        let mut rows: Vec<&Row> = rows.iter().map(AsRef::as_ref).collect();
+        if !self.header_written {
+            rows.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        for row in rows {
+            let key = [&row.key.namespace, &row.key.name].into_iter().skip(usize::from(!self.namespaces));
+            let cells =
+                self.shown.iter().map(|i| row.cells.get(*i).map(|c| c.display(now)).unwrap_or_default());
+            table.push(key.cloned().chain(cells));
+        }
+        let header = !std::mem::replace(&mut self.header_written, true);
+        if header {
+            self.widths = table.widths();
+        }
+        table.text(&self.widths, header)
     }
 
     fn lines(&mut self, lines: &[Line]) -> String {
@@ -104,6 +130,14 @@ impl Writer {
     }
 }
 
+/// No more of the first rows wait for the others: a large cluster's begin to show at once.
+const HELD: usize = 500;
+
+fn is_loading(state: &SourceState) -> bool {
+    use crate::rows::Phase;
+    matches!(state.phase, Phase::Connecting | Phase::Loading { .. })
+}
+
 /// What a reader must know about a source that is not simply live.
 fn source(state: &SourceState) -> Option<String> {
     use crate::rows::Phase;
@@ -125,7 +159,7 @@ mod tests {
     fn row(name: &str, n: i64) -> Arc<Row> {
         Arc::new(Row {
             key: RowKey::new("c", "ns", name),
-            cells: Box::new([Cell::text(name), Cell::Number(n), Cell::text("wide")]),
+            cells: Box::new([Cell::Number(n), Cell::text("wide")]),
             tone: Tone::Normal,
             uid: "".into(),
         })
@@ -133,30 +167,37 @@ mod tests {
 
     #[test]
     fn the_first_rows_come_in_order_under_a_header_and_changes_follow() {
-        let mut writer = Writer::new(Format::Table);
-        let columns = [
-            Column::new("NAME", ColumnKind::Text),
-            Column::new("N", ColumnKind::Number),
-            Column::new("W", ColumnKind::Text).wide(),
-        ];
-        let first = TableDelta {
-            columns: Some(columns.into()),
-            upserts: vec![row("bb", 1), row("a", 22)],
+        let columns = || [Column::new("N", ColumnKind::Number), Column::new("W", ColumnKind::Text).wide()];
+        let phase = |phase: Phase| vec![SourceState { cluster: "c".into(), phase }];
+        let loading = TableDelta {
+            columns: Some(columns().into()),
+            upserts: vec![row("bb", 1)],
+            sources: phase(Phase::Loading { seen: 1, expected: None }),
             ..TableDelta::default()
         };
-        assert_eq!(writer.frame(&Frame::Table(first), 0).unwrap(), "NAME    N\na      22\nbb      1\n");
+        let rest =
+            TableDelta { upserts: vec![row("a", 22)], sources: phase(Phase::Live), ..TableDelta::default() };
         let then = TableDelta {
             upserts: vec![row("bb", 3)],
             removed: vec![RowKey::new("c", "ns", "a")],
-            sources: vec![SourceState {
-                cluster: "c".into(),
-                phase: Phase::Polling { every_seconds: 9, reason: "watch is forbidden".to_owned() },
-            }],
+            sources: phase(Phase::Polling { every_seconds: 9, reason: "watch is forbidden".to_owned() }),
             ..TableDelta::default()
         };
-        assert_eq!(
-            writer.frame(&Frame::Table(then), 0).unwrap(),
-            "── c: listed every 9 s: watch is forbidden\nbb      3\ngone: c/ns/a\n"
+        let expect = |namespaces: bool, texts: [&str; 3]| {
+            let mut writer = Writer::new(Format::Table, namespaces);
+            for (delta, text) in [&loading, &rest, &then].into_iter().zip(texts) {
+                assert_eq!(writer.frame(&Frame::Table(delta.clone()), 0).unwrap(), text);
+            }
+        };
+        let said = "── c: listed every 9 s: watch is forbidden\n";
+        expect(false, ["", "NAME    N\na      22\nbb      1\n", &format!("{said}gone: c/ns/a\nbb      3\n")]);
+        expect(
+            true,
+            [
+                "",
+                "NAMESPACE   NAME    N\nns          a      22\nns          bb      1\n",
+                &format!("{said}gone: c/ns/a\nns          bb      3\n"),
+            ],
         );
     }
 
@@ -172,7 +213,7 @@ mod tests {
             time: None,
             text: text.into(),
         };
-        let mut writer = Writer::new(Format::Table);
+        let mut writer = Writer::new(Format::Table, false);
         let frame = Frame::Lines(vec![
             line("a", "one\x1b[2J"),
             line("b", "two"),

@@ -121,10 +121,15 @@ impl Credential {
         }
     }
 
+    /// Whether it comes from where another may come: a plugin, or a file.
+    pub(super) fn is_renewed(&self) -> bool {
+        matches!(self.source, Source::File(_) | Source::Exec(_))
+    }
+
     /// Told that the server refused the proof of that generation. Returns whether a renewed one is
     /// worth a second try.
     pub(super) async fn refused(&self, generation: u64) -> bool {
-        if matches!(self.source, Source::Nothing | Source::Fixed(_) | Source::Unusable(_)) {
+        if !self.is_renewed() {
             return false;
         }
         let mut state = self.state.lock().await;

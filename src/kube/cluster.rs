@@ -48,12 +48,13 @@ struct Connection {
     prepared: Arc<Prepared>,
     /// Of the proof whose client certificate it has; 0 for the kubeconfig's own.
     identity: u64,
+    dialled: Arc<AtomicU64>,
 }
 
 /// What is known of a cluster without asking it.
 #[derive(Default)]
 struct Health {
-    /// Of the last short request, from sending to the head of its answer; 0 is unknown.
+    /// Of the last question for the version, from sending to the head of its answer; 0 is unknown.
     latency_us: AtomicU64,
     last_error: Mutex<Option<(Instant, Error)>>,
     version: Mutex<Option<Version>>,
@@ -113,7 +114,8 @@ impl Cluster {
         self.settings.load().default_namespace.clone()
     }
 
-    /// How long the server took to answer the last short request.
+    /// How long the server took to say its version the last time, on a connection that was there already: the way there and
+    /// back, and nothing that the server must compute.
     pub fn latency(&self) -> Option<Duration> {
         match self.health.latency_us.load(Ordering::Relaxed) {
             0 => None,
@@ -133,9 +135,33 @@ impl Cluster {
 
     /// Asks the server for its version: the lightest check there is, open to everyone by default.
     pub async fn version(&self) -> Result<Version> {
-        let version: Version = self.read(Call::get("/version").timeout(Duration::from_secs(8))).await?;
+        let before = self.dialled().await;
+        let mut version = self.timed_version().await?;
+        if self.dialled().await != before {
+            // That was name lookup, TCP and TLS as well. Once more, on the connection that is there now.
+            version = self.timed_version().await?;
+        }
         *self.health.version.lock() = Some(version.clone());
         Ok(version)
+    }
+
+    async fn timed_version(&self) -> Result<Version> {
+        let began = Instant::now();
+        let version = self.read(Call::get("/version").timeout(Duration::from_secs(8))).await?;
+        let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.health.latency_us.store(us.max(1), Ordering::Relaxed);
+        Ok(version)
+    }
+
+    /// How often the connection of now was dialled.
+    async fn dialled(&self) -> u64 {
+        self.connection.lock().await.as_ref().map_or(0, |c| c.dialled.load(Ordering::Relaxed))
+    }
+
+    /// Whether a refused credential may be another one at the next try: a plugin or a file gives it.
+    pub(super) async fn credential_is_renewed(&self) -> bool {
+        let settings = self.settings.load_full();
+        settings.prepared().await.is_ok_and(|p| p.credential.is_renewed())
     }
 
     /// Sends a request and reads its whole answer. A status other than 2xx is an error.
@@ -251,18 +277,12 @@ impl Cluster {
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
         prove(request.headers_mut(), &prepared, &proof);
 
-        let began = Instant::now();
         let sent = tokio::time::timeout(call.timeout, connection.client.request(request)).await;
         match sent {
             Err(_) => {
                 Err(Error::Timeout { server: settings.server.clone(), seconds: call.timeout.as_secs() })
             }
             Ok(Ok(response)) => {
-                // A watch's head may wait for the server's cache: it says nothing of the way there.
-                if !call.path.contains("watch=true") {
-                    let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    self.health.latency_us.store(us.max(1), Ordering::Relaxed);
-                }
                 let refused = response.status() == StatusCode::UNAUTHORIZED;
                 if refused && !second && prepared.credential.refused(proof.generation).await {
                     return Ok(Outcome::Again);
@@ -292,8 +312,9 @@ impl Cluster {
             return Ok(connection.clone());
         }
         let connector = prepared.connector(&self.name, proof, true)?;
-        let connection =
-            Arc::new(Connection { client: connect::client(connector), prepared: prepared.clone(), identity });
+        let dialled = connector.dialled();
+        let client = connect::client(connector);
+        let connection = Arc::new(Connection { client, prepared: prepared.clone(), identity, dialled });
         *kept = Some(connection.clone());
         Ok(connection)
     }

@@ -6,6 +6,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,10 +34,11 @@ const CONNECT_TCP: Duration = Duration::from_secs(5);
 /// A half-open connection is noticed after both, at most: 25 s.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What one stream, and one connection, may send before we have read it: enough for 100 MB/s at a
-/// round trip of 20 ms, small enough not to be felt in memory.
+/// What one stream may send before we have read it: enough for 100 MB/s at a round trip of 20 ms.
 const STREAM_WINDOW: u32 = 2 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// What all streams together may: eight whose readers are slow do not stop the others. It is a limit, not memory set aside:
+/// only what lies unread takes any.
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 pub(super) type HttpClient = Client<Timed, Full<Bytes>>;
 
@@ -62,7 +65,7 @@ pub(super) fn connector(dialing: Dialing<'_>) -> Result<Timed, String> {
     } else {
         builder.enable_http1().wrap_connector(dial)
     };
-    Ok(Timed(inner))
+    Ok(Timed { inner, dialled: Arc::default() })
 }
 
 /// Makes the client that all requests to one cluster share.
@@ -183,7 +186,17 @@ impl Service<Uri> for Dial {
 /// A connector with a time-out over all its steps: a host that accepts and then says nothing would
 /// hold a TLS handshake for ever.
 #[derive(Clone)]
-pub(super) struct Timed(HttpsConnector<Dial>);
+pub(super) struct Timed {
+    inner: HttpsConnector<Dial>,
+    /// How often it has dialled: a request that had to wait for that says nothing of the server's latency.
+    dialled: Arc<AtomicU64>,
+}
+
+impl Timed {
+    pub(super) fn dialled(&self) -> Arc<AtomicU64> {
+        self.dialled.clone()
+    }
+}
 
 impl Service<Uri> for Timed {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -191,11 +204,12 @@ impl Service<Uri> for Timed {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let connecting = self.0.call(to);
+        self.dialled.fetch_add(1, Ordering::Relaxed);
+        let connecting = self.inner.call(to);
         Box::pin(async move {
             match tokio::time::timeout(CONNECT, connecting).await {
                 Ok(connected) => connected,

@@ -212,6 +212,10 @@ impl Status {
     fn next(&self) -> Option<String> {
         match (self.reason.as_str(), self.code) {
             (_, 401) => Some("Log in again, or mend the context's user in the kubeconfig.".into()),
+            (_, 403) if self.message.contains("at the cluster scope") => Some(
+                "If you have rights in some namespaces only, name one; else ask a cluster administrator, or use another context."
+                    .into(),
+            ),
             (_, 403) => Some("Ask a cluster administrator for the right, or use another context.".into()),
             ("Invalid", _) => Some("Change the fields that the message names.".into()),
             (_, 429) if self.details.retry_after_seconds > 0 => {

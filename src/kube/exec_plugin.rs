@@ -1,7 +1,7 @@
 //! Credential plugins: a program of the user's that prints a token or a client certificate.
 //!
 //! kube's own runner lets the plugin have our stdin and stderr, which would tear the screen. Here
-//! it gets neither: its stderr becomes the reason of the error. The protocol is
+//! it gets neither, nor our terminal (see [`super::launcher`]): its stderr becomes the reason of the error. The protocol is
 //! `client.authentication.k8s.io` (`v1beta1` and `v1`), as the Kubernetes authentication page gives it.
 
 use std::process::Stdio;
@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
-use tokio::process::Command;
 
 use super::error::{Error, Result};
+use super::launcher;
 
 /// A person may have to touch a key or answer in a browser.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -90,7 +90,7 @@ struct Output {
 }
 
 async fn output(command: &str, config: &ExecConfig) -> std::io::Result<Output> {
-    let mut child = Command::new(command)
+    let mut child = launcher::command(command)
         .args(config.args.iter().flatten())
         .envs(config.env.iter().flatten().filter_map(|e| Some((e.get("name")?, e.get("value")?))))
         .env("KUBERNETES_EXEC_INFO", exec_info(config).to_string())
@@ -98,8 +98,6 @@ async fn output(command: &str, config: &ExecConfig) -> std::io::Result<Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
-        // In a process group of its own it does not get the terminal's Ctrl-C, nor may it read from it.
-        .process_group(0)
         .spawn()?;
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let out = child.stdout.take();
@@ -120,6 +118,9 @@ async fn output(command: &str, config: &ExecConfig) -> std::io::Result<Output> {
     );
     a.and(b)?;
     let status = child.wait().await?;
+    if let Some(error) = launcher::cannot_start(status.code(), &stderr) {
+        return Err(error);
+    }
     Ok(Output { success: status.success(), status: status.to_string(), stdout, stderr })
 }
 

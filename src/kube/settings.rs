@@ -1,5 +1,6 @@
 //! What a kubeconfig says of one context: read eagerly as text, made into TLS and credentials lazily.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
@@ -136,16 +137,21 @@ impl Settings {
             .and_then(|c| file.clusters.iter().find(|n| n.name == c.cluster))
             .and_then(|n| n.cluster.as_ref())
             .and_then(|c| c.proxy_url.clone());
+        let plain = self.server.starts_with("http://");
+        let (upper, lower) =
+            if plain { ("HTTP_PROXY", "http_proxy") } else { ("HTTPS_PROXY", "https_proxy") };
         let text = match named.filter(|p| !p.is_empty()) {
             Some(named) => named,
-            None => match environment("HTTPS_PROXY", "https_proxy") {
+            None => match environment(upper, lower) {
                 Some(proxy) if !excluded(&self.server, environment("NO_PROXY", "no_proxy").as_deref()) => {
                     proxy
                 }
                 _ => return Ok(None),
             },
         };
-        text.parse().map(Some).map_err(|e| format!("proxy-url {text:?}: {e}"))
+        // `proxy:3128` means HTTP, as curl and Go have it.
+        let whole = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+        whole.parse().map(Some).map_err(|e| format!("proxy-url {text:?}: {e}"))
     }
 }
 
@@ -223,20 +229,61 @@ fn environment(upper: &str, lower: &str) -> Option<String> {
     std::env::var(upper).or_else(|_| std::env::var(lower)).ok().filter(|v| !v.is_empty())
 }
 
-/// Whether `NO_PROXY` (hosts and domain suffixes, comma-separated, `*` for all) or loopback excludes the server.
+/// Whether loopback or `NO_PROXY` excludes the server. The entries are those of Go's `httpproxy`, which kubectl reads: hosts
+/// with all below them, `.domain` or `*.domain` for what is below alone, addresses, networks as `10.0.0.0/8`, each with a
+/// port perhaps; `*` is everything.
 fn excluded(server: &str, no_proxy: Option<&str>) -> bool {
     let Ok(url) = url::Url::parse(server) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let address: Option<std::net::IpAddr> = host.parse().ok();
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    let address: Option<IpAddr> = host.parse().ok();
     if host == "localhost" || address.is_some_and(|ip| ip.is_loopback()) {
         return true;
     }
-    no_proxy.into_iter().flat_map(|list| list.split(',')).map(str::trim).any(|entry| {
-        let suffix = entry.trim_start_matches('.');
-        entry == "*"
-            || (!suffix.is_empty()
-                && (host == suffix || host.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'))))
+    let port = url.port_or_known_default();
+    no_proxy.into_iter().flat_map(|list| list.split(',')).any(|entry| {
+        let entry = entry.trim().to_ascii_lowercase();
+        match (entry.as_str(), address) {
+            ("", _) => false,
+            ("*", _) => true,
+            (network, Some(ip)) if network.contains('/') => contains(network, ip),
+            (entry, address) => {
+                // More than one colon is an IPv6 address without a port.
+                let (name, wanted) = match entry.rsplit_once(':') {
+                    Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+                        (name, port.parse().ok())
+                    }
+                    _ => (entry, None),
+                };
+                let name = name.trim_matches(['[', ']']);
+                (wanted.is_none() || wanted == port) && named(name, &host, address)
+            }
+        }
     })
+}
+
+fn named(name: &str, host: &str, address: Option<IpAddr>) -> bool {
+    if let Some(ip) = address {
+        return name.parse::<IpAddr>() == Ok(ip);
+    }
+    let below = |domain: &str| host.strip_suffix(domain).is_some_and(|head| head.ends_with('.'));
+    match name.strip_prefix('*').unwrap_or(name).strip_prefix('.') {
+        Some(domain) => below(domain),
+        None => host == name || below(name),
+    }
+}
+
+/// Whether a network such as `10.0.0.0/8` contains an address.
+fn contains(network: &str, ip: IpAddr) -> bool {
+    let Some((base, bits)) = network.split_once('/') else { return false };
+    let (Ok(base), Ok(bits)) = (base.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    let head = |whole: u128, size: u32| (bits <= size).then(|| whole.checked_shr(size - bits).unwrap_or(0));
+    match (base, ip) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            bits <= 32 && head(a.to_bits().into(), 32) == head(b.to_bits().into(), 32)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => bits <= 128 && head(a.to_bits(), 128) == head(b.to_bits(), 128),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -247,10 +294,27 @@ mod tests {
     fn loopback_and_no_proxy_are_not_proxied() {
         assert!(excluded("https://127.0.0.1:6443", None));
         assert!(excluded("https://[::1]:6443", None));
-        assert!(excluded("https://api.corp.example", Some("a,.corp.example")));
-        assert!(!excluded("https://apicorp.example", Some("corp.example")));
-        assert!(excluded("https://x", Some("*")));
-        assert!(!excluded("https://x", Some("")));
+        for (server, list, expected) in [
+            ("https://api.corp.example", "a,.corp.example", true),
+            ("https://corp.example", ".corp.example", false),
+            ("https://API.corp.example", "*.corp.example", true),
+            ("https://corp.example:6443", "corp.example", true),
+            ("https://apicorp.example", "corp.example", false),
+            ("https://corp.example:6443", "corp.example:6443", true),
+            ("https://corp.example", "corp.example:6443", false),
+            ("https://10.1.2.3:6443", "192.168.0.0/16, 10.0.0.0/8", true),
+            ("https://11.1.2.3:6443", "10.0.0.0/8", false),
+            ("https://10.1.2.3", "0.0.0.0/0", true),
+            ("https://10.1.2.3", "10.1.2.3", true),
+            ("https://[fd00::1]:6443", "fd00::/8", true),
+            ("https://[fd00::1]:6443", "fd00::1", true),
+            ("https://[fd00::1]:6443", "[fd00::1]:6443", true),
+            ("https://x", "*", true),
+            ("https://x", "", false),
+            ("https://x", "10.0.0.0/99,/,:", false),
+        ] {
+            assert_eq!(excluded(server, Some(list)), expected, "{server} with NO_PROXY={list}");
+        }
     }
 
     #[test]

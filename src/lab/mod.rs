@@ -71,6 +71,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use rustix::fs::FlockOperation;
 use tokio_util::sync::CancellationToken;
 
 use cluster::State;
@@ -115,6 +116,8 @@ pub struct Lab {
     dead: Option<(String, SocketAddr)>,
     authority: String,
     file: PathBuf,
+    /// Locked as long as we live: one that can be locked is of a fleet that was killed.
+    lock: Option<std::fs::File>,
 }
 
 /// Starts the fleet, on the runtime that this is called from.
@@ -128,7 +131,13 @@ pub async fn start(options: Options) -> anyhow::Result<Lab> {
             tokio::task::spawn_blocking(move || seed::plant(&planted, &authority, pods, Timestamp::now()));
         clusters.push((state, planting));
     }
-    let mut lab = Lab { clusters: Vec::new(), dead: None, authority: trust.authority, file: PathBuf::new() };
+    let mut lab = Lab {
+        clusters: Vec::new(),
+        dead: None,
+        authority: trust.authority,
+        file: PathBuf::new(),
+        lock: None,
+    };
     for (state, planting) in clusters {
         planting.await.context("fill the practice fleet")?;
         let (listener, address) = serve::listen(0).await.context("listen on loopback")?;
@@ -198,12 +207,39 @@ impl Lab {
     fn write_kubeconfig(&mut self, directory: Option<&Path>) -> anyhow::Result<()> {
         let runtime = || std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| d.is_dir());
         let directory = directory.map(Path::to_owned).or_else(runtime).unwrap_or_else(std::env::temp_dir);
+        sweep(&directory);
         let mut unique = [0_u8; 8];
         getrandom::fill(&mut unique).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
-        let file = directory.join(format!("quarterdeck-lab-{}.kubeconfig", hex::encode(unique)));
+        let file = directory.join(format!("{PREFIX}{}{SUFFIX}", hex::encode(unique)));
         write_private(&file, &self.kubeconfig())?;
-        self.file = file;
+        let lock = std::fs::File::open(&file).context("open the practice fleet's kubeconfig")?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .context("lock the practice fleet's kubeconfig")?;
+        (self.file, self.lock) = (file, Some(lock));
         Ok(())
+    }
+}
+
+const PREFIX: &str = "quarterdeck-lab-";
+const SUFFIX: &str = ".kubeconfig";
+/// A file is locked just after it is made: one so young is not looked at.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Removes the kubeconfig files of fleets that were killed. What cannot be removed is somebody else's.
+fn sweep(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
+        let old = || entry.metadata().and_then(|m| m.modified()).ok()?.elapsed().ok().map(|age| age > YOUNG);
+        if !ours || old() != Some(true) {
+            continue;
+        }
+        if let Ok(file) = std::fs::File::open(entry.path())
+            && rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -442,3 +442,28 @@ async fn faults_are_felt_and_pass() {
     assert!(text.contains(&cluster.admin_token()) && text.contains("name: wreck"));
     assert!(fleet.cluster("nowhere").is_err());
 }
+
+#[tokio::test]
+async fn the_kubeconfig_of_a_fleet_that_was_killed_goes_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = |name: &str, age: u64| {
+        let path = directory.path().join(name);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
+        path
+    };
+    let left = make("quarterdeck-lab-0011.kubeconfig", 60);
+    let starting = make("quarterdeck-lab-0022.kubeconfig", 0);
+    let other = make("kubeconfig", 60);
+    let options =
+        || super::Options { directory: Some(directory.path().to_owned()), ..super::Options::default() };
+    let first = super::start(options()).await.unwrap();
+    assert!(!left.exists() && starting.exists() && other.exists());
+    // One that lives keeps its file, however old it is.
+    std::fs::File::open(first.kubeconfig_path())
+        .unwrap()
+        .set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60))
+        .unwrap();
+    let second = super::start(options()).await.unwrap();
+    assert!(first.kubeconfig_path().exists() && second.kubeconfig_path().exists());
+}

@@ -177,6 +177,7 @@ impl Operation for LogRead {
             since_seconds: input.since_seconds()?,
             grep: input.grep.clone(),
             context: input.context_lines.unwrap_or(0).min(100) as usize,
+            dedupe: input.dedupe,
         };
         let scope = input.scope(&deck).await?;
         let (channel, receiver) = mpsc::channel(8);

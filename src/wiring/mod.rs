@@ -21,6 +21,9 @@ use arguments::{Choice, Invocation, Stop};
 
 /// Runs `qd` with its arguments, the program's name first.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(code) = crate::kube::launch(&arguments) {
+        return ExitCode::from(code);
+    }
     let forms: Vec<Form> = crate::operations::all().map(Definition::form).collect();
     let outcome = match arguments::parse(arguments, &forms) {
         Ok(invocation) => start(invocation, &forms),

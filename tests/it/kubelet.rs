@@ -25,7 +25,7 @@ pub fn json(bed: &Bed, home: &Home, arguments: &[&str]) -> Value {
 }
 
 /// The lines of a running command with the moment each came.
-fn lines(mut command: std::process::Command) -> (std::process::Child, mpsc::Receiver<(Instant, String)>) {
+pub fn lines(mut command: std::process::Command) -> (std::process::Child, mpsc::Receiver<(Instant, String)>) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let stdout = child.stdout.take().unwrap();
     let (sender, receiver) = mpsc::channel();
@@ -40,7 +40,7 @@ fn lines(mut command: std::process::Command) -> (std::process::Child, mpsc::Rece
 }
 
 /// When the first line came that has all the words.
-fn first(receiver: &mpsc::Receiver<(Instant, String)>, words: &[&str]) -> Instant {
+pub fn first(receiver: &mpsc::Receiver<(Instant, String)>, words: &[&str]) -> Instant {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         let (at, line) = receiver

@@ -14,6 +14,7 @@ mod clusters;
 mod console;
 mod doors;
 mod house;
+mod kube_objects;
 mod kube_watch;
 mod kubelet;
 mod lab;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::filter::{Grep, Sieve};
+use super::filter::Grep;
+use super::filters::{FOLD, Filters};
 use super::pods::ContainerView;
 use super::reader::{self, Ask, Lines};
 use super::scope::Scope;
@@ -37,6 +38,8 @@ pub struct Follower {
     /// How the first request begins; `container` and the rest are filled in.
     pub first: Ask,
     pub grep: Option<Grep>,
+    /// Fold lines that repeat the one before.
+    pub fold: bool,
     pub view: watch::Receiver<ContainerView>,
     pub out: mpsc::Sender<Told>,
 }
@@ -56,7 +59,7 @@ impl Follower {
     /// Reads until the pod is gone or nobody listens.
     pub async fn run(mut self) {
         let mut lines = Lines::new(self.source.clone());
-        let mut sieve = self.grep.take().filter(|g| !g.is_everything()).map(Sieve::new);
+        let mut filters = Filters::new(self.grep.take(), self.fold);
         let mut instance = self.view.borrow().clone();
         let (mut ask, mut wait, mut lost) = (self.first.clone(), RETRY_MIN, false);
         loop {
@@ -67,7 +70,7 @@ impl Follower {
                     if std::mem::take(&mut lost) && !self.mark("the stream is back").await {
                         return;
                     }
-                    self.pump(stream, &mut lines, &mut sieve).await
+                    self.pump(stream, &mut lines, &mut filters).await
                 }
                 Err(e) => Ended::Broke(e),
             };
@@ -97,7 +100,7 @@ impl Follower {
                     false
                 }
             };
-            match self.next(&mut instance, &mut lines, &mut sieve, clean, wait).await {
+            match self.next(&mut instance, &mut lines, &mut filters, clean, wait).await {
                 Some(next) => ask = next,
                 None => return,
             }
@@ -110,7 +113,7 @@ impl Follower {
         &mut self,
         instance: &mut ContainerView,
         lines: &mut Lines,
-        sieve: &mut Option<Sieve<Line>>,
+        filters: &mut Filters,
         clean: bool,
         wait: Duration,
     ) -> Option<Ask> {
@@ -118,9 +121,9 @@ impl Follower {
         loop {
             let now = self.view.borrow_and_update().clone();
             if now.instance != instance.instance && now.instance.is_some() {
-                self.finish(lines, sieve, clean).await.then_some(())?;
+                self.finish(lines, filters, clean).await.then_some(())?;
                 if !clean && now.restarts == instance.restarts + 1 && now.has_previous {
-                    self.read_rest(lines, sieve).await;
+                    self.read_rest(lines, filters).await;
                 }
                 let skipped = now.restarts.saturating_sub(instance.restarts + 1);
                 let how = now.ended.as_ref().map(|e| format!(" after {e}")).unwrap_or_default();
@@ -141,7 +144,7 @@ impl Follower {
                 });
             }
             if now.gone {
-                self.finish(lines, sieve, clean).await;
+                self.finish(lines, filters, clean).await;
                 self.mark("the pod is gone").await;
                 return None;
             }
@@ -158,7 +161,7 @@ impl Follower {
                 continue;
             }
             if !told_end {
-                self.finish(lines, sieve, clean).await.then_some(())?;
+                self.finish(lines, filters, clean).await.then_some(())?;
                 let how = now.ended.clone().unwrap_or_else(|| "no reason known".into());
                 self.mark(&format!("container ended: {how}")).await.then_some(())?;
                 told_end = true;
@@ -180,7 +183,7 @@ impl Follower {
     }
 
     /// The stream of an instance that has ended since broke: its last lines are in the previous log.
-    async fn read_rest(&self, lines: &mut Lines, sieve: &mut Option<Sieve<Line>>) {
+    async fn read_rest(&self, lines: &mut Lines, filters: &mut Filters) {
         let since_time = lines.resume.since();
         let ask = Ask {
             container: self.source.container.to_string(),
@@ -193,16 +196,16 @@ impl Follower {
         if let Ok(mut stream) = reader::open(&self.scope, &self.pod, &ask).await {
             while let Some(Ok(chunk)) = stream.next().await {
                 lines.feed(&chunk, &mut all);
-                if !self.send(&mut all, sieve, None).await {
+                if !self.send(&mut all, filters, None).await {
                     return;
                 }
             }
             lines.finish(&mut all);
-            self.send(&mut all, sieve, None).await;
+            self.send(&mut all, filters, None).await;
         }
     }
 
-    async fn pump(&self, stream: ByteStream, lines: &mut Lines, sieve: &mut Option<Sieve<Line>>) -> Ended {
+    async fn pump(&self, stream: ByteStream, lines: &mut Lines, filters: &mut Filters) -> Ended {
         let mut stream = Some(stream);
         let mut all = Vec::new();
         loop {
@@ -211,7 +214,7 @@ impl Follower {
             let next = match body.ready() {
                 Some(next) if all.len() < BATCH => next,
                 ready => {
-                    if !self.send(&mut all, sieve, Some(&mut stream)).await {
+                    if !self.send(&mut all, filters, Some(&mut stream)).await {
                         return Ended::Unread;
                     }
                     let Some(body) = stream.as_mut() else { return Ended::Shed };
@@ -219,6 +222,10 @@ impl Follower {
                         Some(next) => next,
                         None => tokio::select! {
                             next = body.next() => next,
+                            () = tokio::time::sleep(FOLD), if filters.is_holding() => {
+                                filters.flush();
+                                continue;
+                            }
                             () = self.out.closed() => return Ended::Unread,
                         },
                     }
@@ -227,7 +234,8 @@ impl Follower {
             match next {
                 Some(Ok(chunk)) => lines.feed(&chunk, &mut all),
                 end => {
-                    if !self.send(&mut all, sieve, None).await {
+                    filters.ending = true;
+                    if !self.send(&mut all, filters, None).await {
                         return Ended::Unread;
                     }
                     return match end {
@@ -243,13 +251,10 @@ impl Follower {
     async fn send(
         &self,
         lines: &mut Vec<Line>,
-        sieve: &mut Option<Sieve<Line>>,
+        filters: &mut Filters,
         mut stream: Option<&mut Option<ByteStream>>,
     ) -> bool {
-        let mut ready = match sieve {
-            Some(sieve) => sift(sieve, lines),
-            None => std::mem::take(lines),
-        };
+        let mut ready = filters.pass(std::mem::take(lines));
         while !ready.is_empty() {
             let rest = if ready.len() > BATCH { ready.split_off(BATCH) } else { Vec::new() };
             let permit = match timeout(STALLED, self.out.reserve()).await {
@@ -267,30 +272,17 @@ impl Follower {
         true
     }
 
-    async fn finish(&self, lines: &mut Lines, sieve: &mut Option<Sieve<Line>>, clean: bool) -> bool {
+    async fn finish(&self, lines: &mut Lines, filters: &mut Filters, clean: bool) -> bool {
         let mut all = Vec::new();
         if clean {
             lines.finish(&mut all);
         }
-        self.send(&mut all, sieve, None).await
+        filters.ending = true;
+        self.send(&mut all, filters, None).await
     }
 
     async fn mark(&self, text: &str) -> bool {
         let mark = Line::Mark { source: Some(self.source.clone()), text: text.to_owned() };
         self.out.send(Told::Lines(vec![mark])).await.is_ok()
     }
-}
-
-fn sift(sieve: &mut Sieve<Line>, lines: &mut Vec<Line>) -> Vec<Line> {
-    let mut kept = Vec::new();
-    for line in lines.drain(..) {
-        match &line {
-            Line::Text { text, .. } => {
-                let text = text.clone();
-                sieve.push(line, &text, |l| kept.push(l));
-            }
-            _ => kept.push(line),
-        }
-    }
-    kept
 }

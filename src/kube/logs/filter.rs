@@ -127,6 +127,53 @@ pub fn dedupe<T>(items: Vec<T>, text: impl Fn(&T) -> &str) -> Vec<(T, u64)> {
     items.into_iter().enumerate().filter_map(|(i, item)| last.get(&i).map(|n| (item, *n))).collect()
 }
 
+/// Folds lines that follow each other and have the same [`shape`], in a stream that does not wait for its end: the first is given at
+/// once, those that repeat it are counted, and the last of them is given with their number when another line comes, or when
+/// [`Folder::flush`] asks.
+#[derive(Debug)]
+pub struct Folder<T> {
+    shape: Option<String>,
+    held: Option<(T, u64)>,
+}
+
+impl<T> Default for Folder<T> {
+    fn default() -> Self {
+        Self { shape: None, held: None }
+    }
+}
+
+impl<T> Folder<T> {
+    /// Gives `out` what is to be shown now, each with the number of lines that it stands for.
+    pub fn push(&mut self, item: T, text: &str, mut out: impl FnMut(T, u64)) {
+        let shape = shape(text);
+        if self.shape.as_ref() == Some(&shape) {
+            let count = self.held.take().map_or(0, |(_, n)| n) + 1;
+            self.held = Some((item, count));
+            return;
+        }
+        self.flush(&mut out);
+        self.shape = Some(shape);
+        out(item, 1);
+    }
+
+    /// Gives what was counted and not shown yet.
+    pub fn flush(&mut self, mut out: impl FnMut(T, u64)) {
+        if let Some((item, count)) = self.held.take() {
+            out(item, count);
+        }
+    }
+
+    /// Another line than those pushed came between: what follows repeats nothing.
+    pub fn part(&mut self, out: impl FnMut(T, u64)) {
+        self.flush(out);
+        self.shape = None;
+    }
+
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +209,25 @@ mod tests {
         let folded = dedupe(lines, |l| l);
         assert_eq!(folded, [("started", 1), ("10:03 retry 3 of db-aa01ff", 3)]);
         assert_ne!(shape("http error"), shape("http2 error"), "a word with a digit is a word");
+    }
+
+    #[test]
+    fn a_stream_shows_the_first_at_once_and_the_last_with_its_number() {
+        let mut folder = Folder::default();
+        let mut out = Vec::new();
+        for line in ["try 1", "try 2", "try 3", "ok", "try 4"] {
+            folder.push(line, line, |l, n| out.push((l, n)));
+        }
+        assert_eq!(out, [("try 1", 1), ("try 3", 2), ("ok", 1), ("try 4", 1)]);
+        folder.push("try 5", "try 5", |l, n| out.push((l, n)));
+        assert!(folder.is_holding());
+        folder.flush(|l, n| out.push((l, n)));
+        assert_eq!(out.last(), Some(&("try 5", 1)));
+        // Counting goes on after a flush; a mark between parts the lines.
+        folder.push("try 6", "try 6", |l, n| out.push((l, n)));
+        folder.part(|l, n| out.push((l, n)));
+        folder.push("try 7", "try 7", |l, n| out.push((l, n)));
+        let shown: u64 = out.iter().map(|(_, n)| n).sum();
+        assert_eq!((shown, out.last()), (8, Some(&("try 7", 1))));
     }
 }

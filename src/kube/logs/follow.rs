@@ -35,6 +35,8 @@ pub struct Query {
     /// A regular expression that lines must match, and lines of context around them.
     pub grep: Option<String>,
     pub context: usize,
+    /// Fold lines that repeat the one before in all but numbers.
+    pub dedupe: bool,
 }
 
 /// Where lines go: a channel of whatever the reader takes.
@@ -223,6 +225,7 @@ impl State {
                 source,
                 first: first_ask,
                 grep: Grep::new(self.query.grep.as_deref(), self.query.context).ok(),
+                fold: self.query.dedupe,
                 view,
                 out: self.out.clone(),
             };

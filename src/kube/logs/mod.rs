@@ -6,6 +6,7 @@
 
 pub mod container;
 pub mod filter;
+pub mod filters;
 pub mod follow;
 pub mod merge;
 pub mod pods;

@@ -53,6 +53,17 @@ const STREAMS: usize = 100;
 /// A longer line is cut.
 const LINE: usize = 2_000;
 
+/// What a kubelet writes in place of the log of an instance that its runtime has thrown away
+/// (`GetContainerLogs` in `pkg/kubelet/kuberuntime`).
+const THROWN_AWAY: &str = "unable to retrieve container logs for ";
+
+/// One log to read.
+struct Source {
+    line: Arc<LineSource>,
+    /// Its container does not run: the last instance's log, which no `previous` gives, is a dead one's too.
+    dead: bool,
+}
+
 struct Found {
     lines: VecDeque<(Arc<LineSource>, i64, String)>,
     /// Lines that the tail left out, of those that were read.
@@ -61,6 +72,10 @@ struct Found {
     more: bool,
     unmatched: u64,
     error: Option<(String, Error)>,
+    /// The node keeps it no longer.
+    thrown_away: bool,
+    /// Said when it is not the log asked for.
+    note: Option<String>,
 }
 
 pub async fn read(scope: &Scope, query: &Query) -> base::Result<Text> {
@@ -82,13 +97,13 @@ pub async fn read(scope: &Scope, query: &Query) -> base::Result<Text> {
         for c in &pod.containers {
             let meant = query.container.as_ref().is_none_or(|name| *name == c.name);
             if meant && has_log(c, query.previous) {
-                let source = LineSource {
+                let line = LineSource {
                     cluster: (**scope.cluster.name()).into(),
                     namespace: scope.namespace.as_str().into(),
                     pod: pod.name.as_str().into(),
                     container: c.name.as_str().into(),
                 };
-                wanted.push(Arc::new(source));
+                wanted.push(Source { line: Arc::new(line), dead: !c.running });
             }
         }
     }
@@ -107,7 +122,7 @@ pub async fn read(scope: &Scope, query: &Query) -> base::Result<Text> {
         out.left_out.push(format!("{} of {} containers", wanted.len() - STREAMS, wanted.len()));
         wanted.truncate(STREAMS);
     }
-    out.sources = wanted.iter().map(|s| format!("{}/{}", s.pod, s.container)).collect();
+    out.sources = wanted.iter().map(|s| format!("{}/{}", s.line.pod, s.line.container)).collect();
     // Eight at a time spare the server, and keep the order of the pods.
     let reads = wanted.into_iter().map(|source| one(scope, query, source));
     let found: Vec<Found> = futures::stream::iter(reads).buffered(8).collect().await;
@@ -120,22 +135,48 @@ pub async fn read(scope: &Scope, query: &Query) -> base::Result<Text> {
 }
 
 fn has_log(container: &ContainerView, previous: bool) -> bool {
-    if previous { container.has_previous } else { container.instance.is_some() }
+    let has_run = container.instance.is_some();
+    if previous { container.has_previous || (has_run && !container.running) } else { has_run }
 }
 
-async fn one(scope: &Scope, query: &Query, source: Arc<LineSource>) -> Found {
+/// Reads one log. Between two runs the kubelet keeps the last one's log only, and has thrown away the one before it:
+/// then that is what "previous" can mean.
+async fn one(scope: &Scope, query: &Query, source: Source) -> Found {
+    let Source { line, dead } = source;
+    let mut found = instance(scope, query, query.previous, line.clone()).await;
+    let refused = found.error.as_ref().is_some_and(|(_, e)| matches!(e.http_status(), Some(400 | 404)));
+    let name = format!("{}/{}", line.pod, line.container);
+    if query.previous && dead && (refused || found.thrown_away) {
+        found = instance(scope, query, false, line).await;
+        found.note = Some(format!("{name}: it waits for its next run, and this is the log of its last one"));
+    }
+    if found.thrown_away {
+        found.note = Some(format!("{name}: its node keeps this log no longer"));
+    }
+    found
+}
+
+async fn instance(scope: &Scope, query: &Query, previous: bool, source: Arc<LineSource>) -> Found {
     let keep = if query.dedupe { query.tail.saturating_mul(FOLDED).min(20_000) } else { query.tail };
     let filtered = query.grep.is_some();
     // One line more than wanted tells whether there is more.
     let asked = if filtered { SCANNED } else { keep as u64 + 1 };
     let ask = Ask {
         container: source.container.to_string(),
-        previous: query.previous,
+        previous,
         tail: Some(asked),
         since_seconds: query.since_seconds,
         ..Ask::default()
     };
-    let mut found = Found { lines: VecDeque::new(), older: 0, more: false, unmatched: 0, error: None };
+    let mut found = Found {
+        lines: VecDeque::new(),
+        older: 0,
+        more: false,
+        unmatched: 0,
+        error: None,
+        thrown_away: false,
+        note: None,
+    };
     let mut stream = match reader::open(scope, &source.pod, &ask).await {
         Ok(stream) => stream,
         Err(e) => {
@@ -156,6 +197,10 @@ async fn one(scope: &Scope, query: &Query, source: Arc<LineSource>) -> Found {
         }
         for line in batch.drain(..) {
             let Line::Text { time, text, .. } = line else { continue };
+            if time.is_none() && text.starts_with(THROWN_AWAY) {
+                found.thrown_away = true;
+                continue;
+            }
             read += 1;
             latest = latest.max(time.unwrap_or(latest));
             let text = text.into_string();
@@ -196,6 +241,7 @@ fn compose(mut out: Text, found: Vec<Found>, query: &Query) -> Text {
     for (source, error) in found.iter().filter_map(|f| f.error.as_ref()) {
         out.left_out.push(format!("{source}: {error}"));
     }
+    out.left_out.extend(found.iter().filter_map(|f| f.note.clone()));
     let mut all: Vec<_> = found.into_iter().flat_map(|f| f.lines).collect();
     // Stable, so that a container's own order stays.
     all.sort_by_key(|(_, time, _)| *time);
@@ -282,7 +328,7 @@ mod tests {
             container: "app".into(),
         });
         let lines = lines.iter().map(|(t, text)| (source.clone(), *t, (*text).to_owned())).collect();
-        Found { lines, older: 0, more: false, unmatched: 0, error: None }
+        Found { lines, older: 0, more: false, unmatched: 0, error: None, thrown_away: false, note: None }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::kube::{Error, Resource};
 pub const MANAGER: &str = "quarterdeck";
 
 /// A change as the server computed it, not made.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Absent for what is not there yet.
     pub seen: Option<Seen>,

@@ -35,6 +35,8 @@ struct Inner {
     table: Table,
     columns: Option<Arc<[Column]>>,
     phase: Phase,
+    /// Why it is reconnecting, with its code and next step.
+    trouble: Option<Error>,
     senders: Vec<(u64, Arc<TableSender>)>,
     readers: usize,
     next_sender: u64,
@@ -54,6 +56,7 @@ impl Hub {
                 table: Table::default(),
                 columns: None,
                 phase: Phase::Connecting,
+                trouble: None,
                 senders: Vec::new(),
                 readers: 0,
                 next_sender: 0,
@@ -66,16 +69,20 @@ impl Hub {
         })
     }
 
-    /// Comes in as a reader, unless the hub is closed. One that failed is closed by this: the
-    /// asker begins another.
+    /// Comes in as a reader, unless the hub is closed. One that failed or pauses tries again at once, for all its readers.
     pub(super) fn enter(hub: &Arc<Self>) -> Option<Lease> {
         let mut inner = hub.inner.lock();
         if inner.closed {
             return None;
         }
         inner.readers += 1;
-        if matches!(inner.phase, Phase::Reconnecting { .. }) {
-            hub.poked.notify_one();
+        match inner.phase {
+            Phase::Failed { .. } => {
+                hub.phase_of(&mut inner, Phase::Connecting, TableDelta::default());
+                hub.poked.notify_one();
+            }
+            Phase::Reconnecting { .. } => hub.poked.notify_one(),
+            _ => {}
         }
         drop(inner);
         Some(Lease { hub: hub.clone() })
@@ -109,11 +116,6 @@ impl Hub {
         inner.closed
     }
 
-    /// Lets no new reader in: the watch failed, and the next who asks begins another. Its readers keep their rows.
-    pub(super) fn close(&self) {
-        self.inner.lock().closed = true;
-    }
-
     /// Returns once nobody has read it for `linger`.
     pub(super) async fn unread(&self, linger: Duration) {
         loop {
@@ -136,6 +138,10 @@ impl Hub {
     pub(super) fn set_phase(&self, phase: Phase) {
         let mut inner = self.inner.lock();
         self.phase_of(&mut inner, phase, TableDelta::default());
+    }
+
+    pub(super) fn set_trouble(&self, error: Error) {
+        self.inner.lock().trouble = Some(error);
     }
 
     pub(super) fn set_columns(&self, columns: &Arc<[Column]>) {
@@ -254,7 +260,8 @@ impl Lease {
                 Phase::Failed { error } => Err(error.clone()),
                 Phase::Live | Phase::Polling { .. } => Ok(listing),
                 Phase::Reconnecting { reason, .. } if listing.rows.is_empty() => {
-                    Err(Error::unavailable(reason.clone()))
+                    let trouble = self.hub.inner.lock().trouble.clone();
+                    Err(trouble.unwrap_or_else(|| Error::unavailable(reason.clone())))
                 }
                 _ if listing.rows.is_empty() && !in_time => Err(Error::new(
                     Code::Timeout,

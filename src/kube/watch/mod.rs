@@ -7,11 +7,13 @@
 //!
 //! - `hub`: rows, phase and readers of one watch, behind a lock that is held for moments.
 //! - `pump`: the task that keeps a hub current: lists, watches, falls back, reconnects.
+//! - `reading`: what is under way in one of its streams.
 //! - `shape`: bytes into changes, for pods in protobuf or JSON and for Tables.
 //! - `table`: the rows themselves.
 
 mod hub;
 mod pump;
+mod reading;
 mod shape;
 mod table;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::hub::{Change, Hub};
+use super::reading::Reading;
 use super::shape::{Page, Shape, told_error};
 use super::{Selection, Times};
 use crate::base;
@@ -25,9 +26,7 @@ use crate::kube::stream::ByteStream;
 use crate::kube::wire::Frames;
 use crate::rows::Phase;
 
-/// Readers are told at most this often, and at once when nothing was told for as long.
-const FLUSH_EVERY: Duration = Duration::from_millis(10);
-/// They are told at the latest after so many changes.
+/// Readers are told at the latest after so many changes.
 const FLUSH_ROWS: usize = 1000;
 const PAGE: &str = "500";
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,17 +49,14 @@ pub(super) fn start(cluster: Arc<Cluster>, selection: Selection, hub: Arc<Hub>) 
             shape,
             times,
             streaming: true,
+            unwatchable: None,
             been_live: false,
             failures: 0,
         };
         let mut work = Box::pin(pump.run());
         loop {
             tokio::select! {
-                () = &mut work => {
-                    // It failed for good: the next who asks begins anew.
-                    hub.close();
-                    hub.unread(linger).await;
-                }
+                () = &mut work => return,
                 () = hub.unread(linger) => {}
             }
             if cluster.watches().leave(&selection, &hub) {
@@ -78,6 +74,8 @@ struct Pump {
     times: Times,
     /// Whether a streaming list is worth trying.
     streaming: bool,
+    /// Why it is listed again and again instead of watched, once that is known.
+    unwatchable: Option<String>,
     been_live: bool,
     /// Tries that failed since one went well.
     failures: u32,
@@ -100,6 +98,7 @@ enum End {
 }
 
 impl Pump {
+    /// Keeps the hub current for as long as it is polled.
     async fn run(&mut self) {
         let mut next = Next::List;
         let mut pauses = pauses();
@@ -122,7 +121,7 @@ impl Pump {
                     next = Next::List;
                 }
                 Ok(End::Restart) => {
-                    self.streaming = true;
+                    (self.streaming, self.unwatchable) = (true, None);
                     next = Next::List;
                 }
                 Err((error, _)) if error.is_gone() => {
@@ -130,12 +129,16 @@ impl Pump {
                     next = Next::List;
                 }
                 Err((error, version)) => {
-                    if let Some(version) = version.filter(|v| !v.is_empty()) {
-                        next = Next::Watch(version);
-                    }
-                    if self.is_final(&error) {
-                        self.hub.set_phase(Phase::Failed { error: error.into() });
-                        return;
+                    next = match version.filter(|v| !v.is_empty()) {
+                        // Watching is not allowed any more: listing may be.
+                        _ if matches!(error.http_status(), Some(403 | 405)) => Next::List,
+                        Some(version) => Next::Watch(version),
+                        None => next,
+                    };
+                    if self.is_final(&error).await {
+                        self.fail(error).await;
+                        next = Next::List;
+                        continue;
                     }
                     if self.failures == 0 {
                         pauses = self::pauses();
@@ -148,19 +151,38 @@ impl Pump {
     }
 
     /// Whether trying again is of no use.
-    fn is_final(&self, error: &Error) -> bool {
-        let refusal = matches!(error.http_status(), Some(400 | 401 | 403 | 404 | 405 | 406 | 422));
-        if self.been_live && refusal {
-            return self.failures >= REFUSALS;
+    async fn is_final(&self, error: &Error) -> bool {
+        match error.http_status() {
+            // What a plugin or a file gives may be good at the next try: a person logs in meanwhile.
+            Some(401) if self.been_live && self.cluster.credential_is_renewed().await => false,
+            Some(400 | 401 | 403 | 404 | 405 | 406 | 422) => !self.been_live || self.failures >= REFUSALS,
+            _ => matches!(error, Error::Settings { .. } | Error::Request(_)),
         }
-        refusal || matches!(error, Error::Settings { .. } | Error::Request(_))
+    }
+
+    /// Says why it is given up, and returns once somebody asks again or the kubeconfig changed.
+    async fn fail(&mut self, error: Error) {
+        let mut restarts = self.hub.restarts();
+        self.hub.set_phase(Phase::Failed { error: error.into() });
+        tokio::select! {
+            () = self.hub.poked() => {}
+            _ = restarts.changed() => {}
+        }
+        self.hub.set_phase(Phase::Connecting);
+        (self.streaming, self.unwatchable, self.failures) = (true, None, 0);
     }
 
     async fn pause(&self, error: Error, pause: Duration) {
         let error: base::Error = error.into();
         tracing::debug!(cluster = %self.cluster.name(), %error, ?pause, "watch broken");
+        // Most breaks mend themselves. A credential waits for a person, who must hear what to do.
+        let reason = match &error.next {
+            Some(next) if error.code == base::Code::Unauthenticated => format!("{}. {next}", error.message),
+            _ => error.message.clone(),
+        };
+        self.hub.set_trouble(error);
         self.hub.set_phase(Phase::Reconnecting {
-            reason: error.message,
+            reason,
             since: Timestamp::now().as_second(),
             attempt: self.failures,
         });
@@ -178,8 +200,10 @@ impl Pump {
     /// Lists by whatever way works, and goes on watching.
     async fn list(&mut self) -> Result<End, (Error, Option<CompactString>)> {
         let resource = &self.selection.resource;
-        let can_watch = resource.verbs.is_empty() || resource.can("watch");
-        if self.streaming && can_watch {
+        if !resource.verbs.is_empty() && !resource.can("watch") {
+            self.unwatchable = Some(format!("{} cannot be watched", resource.plural));
+        }
+        if self.streaming && self.unwatchable.is_none() {
             match self.stream_list().await {
                 Err((error, _)) if matches!(error.http_status(), Some(400 | 403 | 405 | 406 | 415 | 422)) => {
                     tracing::debug!(cluster = %self.cluster.name(), %error, "no streaming list; listing by pages");
@@ -189,20 +213,19 @@ impl Pump {
             }
         }
         let version = self.pages().await.map_err(|e| (e, None))?;
-        if can_watch {
-            self.hub.end_list(Phase::Live);
-            self.went_well();
-            match self.watch(version).await {
-                Err((error, _)) if matches!(error.http_status(), Some(403 | 405)) => {
-                    let error: base::Error = error.into();
-                    self.poll(error.message).await
-                }
-                other => other,
+        self.went_well();
+        if let Some(reason) = self.unwatchable.clone() {
+            self.hub.end_list(self.polling(reason.clone()));
+            return self.poll(reason).await;
+        }
+        self.hub.end_list(Phase::Live);
+        match self.watch(version).await {
+            Err((error, _)) if matches!(error.http_status(), Some(403 | 405)) => {
+                let error: base::Error = error.into();
+                self.unwatchable = Some(error.message.clone());
+                self.poll(error.message).await
             }
-        } else {
-            self.hub.end_list(self.polling(format!("{} cannot be watched", self.selection.resource.plural)));
-            self.went_well();
-            self.poll(format!("{} cannot be watched", self.selection.resource.plural)).await
+            other => other,
         }
     }
 
@@ -407,55 +430,6 @@ impl Pump {
             reading.flush(&self.hub, self.been_live);
         }
         Ok(())
-    }
-}
-
-/// What is under way in one stream.
-struct Reading {
-    frames: Frames,
-    framing: crate::kube::wire::Framing,
-    changes: Vec<Change>,
-    version: CompactString,
-    loading: bool,
-    times: Times,
-    began: Instant,
-    last_row: Instant,
-    /// When the readers were told last.
-    told: Option<Instant>,
-}
-
-impl Reading {
-    /// When what has gathered should be told.
-    fn due(&self) -> Instant {
-        self.told.map_or(self.began, |told| told + FLUSH_EVERY)
-    }
-
-    /// The socket is empty: tells what is due, and says until when to wait for more.
-    fn wait(&mut self, hub: &Hub, been_live: bool) -> Option<Instant> {
-        let now = Instant::now();
-        if !self.changes.is_empty() {
-            if self.due() > now {
-                return Some(self.due());
-            }
-            self.flush(hub, been_live);
-        }
-        self.loading
-            .then(|| (self.began + self.times.bookmark_within).max(self.last_row + self.times.still_coming))
-    }
-
-    /// Whether the end of the initial events should have come.
-    fn overdue(&self) -> bool {
-        let now = Instant::now();
-        self.loading
-            && now >= self.began + self.times.bookmark_within
-            && now >= self.last_row + self.times.still_coming
-    }
-
-    fn flush(&mut self, hub: &Hub, been_live: bool) {
-        let seen = hub.len() as u64 + self.changes.len() as u64;
-        let phase = (self.loading && !been_live).then_some(Phase::Loading { seen, expected: None });
-        hub.apply(&mut self.changes, phase);
-        self.told = Some(Instant::now());
     }
 }
 
