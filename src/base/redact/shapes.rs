@@ -156,8 +156,15 @@ fn value_after(text: &str, name_end: usize) -> Option<(usize, usize)> {
     let value = &text[from..from + length];
     // A reference says where the value is, and is what the reader needs to see.
     let harmless = matches!(value, "" | "null" | "true" | "false" | "{" | "[" | "|" | ">")
-        || value.starts_with(['$', '«']);
+        || value.starts_with(['$', '«'])
+        || is_mask(value);
     (!harmless).then_some((from, from + length))
+}
+
+/// A value that was masked before, as `*** (7 bytes)`: an editor gives it back to say "as it was", so it must stay readable.
+fn is_mask(value: &str) -> bool {
+    let size = value.strip_prefix("*** (").and_then(|rest| rest.split_once(" bytes)"));
+    value == "***" || size.is_some_and(|(size, _)| size.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_token_byte(b: u8) -> bool {

@@ -13,6 +13,7 @@ fn credentials_are_masked_by_their_shape_and_the_rest_stays() {
         ("db_password: s3cr3t\nhost: a", "db_password: «redacted»\nhost: a"),
         (r#"{"password":"a b c","x":1}"#, r#"{"password":"«redacted»","x":1}"#),
         (r#"{\"password\":\"abc\"}"#, r#"{\"password\":\"«redacted»\"}"#),
+        ("password: '***secret'", "password: '«redacted»'"),
         ("postgres://app:pw@db:5432/x", "postgres://app:«redacted»@db:5432/x"),
         ("a\n-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\nb", "a\n«redacted»\nb"),
     ] {
@@ -25,6 +26,8 @@ fn credentials_are_masked_by_their_shape_and_the_rest_stays() {
         "wrong password for user ana",
         "password: null",
         "password: $DB_PASSWORD",
+        "password: '*** (7 bytes)'",
+        r#"{"password":"*** (7 bytes)"}"#,
         "the bearer of this",
         "BAKIAIOSFODNN7EXAMPLE",
     ] {

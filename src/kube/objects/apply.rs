@@ -9,7 +9,7 @@ use super::describe::part::text;
 use super::manifest::Document;
 use super::mask;
 use super::place::{Place, Seen};
-use super::plan::{MANAGER, Plan, comparable, comparable_new, refusal, sides};
+use super::plan::{MANAGER, Plan, comparable, comparable_new, racing, refusal, sides};
 use crate::base;
 use crate::kube::{Call, Cluster, Error};
 
@@ -96,23 +96,22 @@ async fn plan_one(
     options: Options,
 ) -> base::Result<Step> {
     let place = locate(cluster, namespace, document).await?;
-    let live = place.find_live().await?;
-    let mut warnings = Vec::new();
+    // What a controller writes between the two looks would show as if the manifest wrote it: then both are taken again.
+    let mut tries = 0;
+    let (live, mut after, mut warnings) = loop {
+        tries += 1;
+        let live = place.find_live().await?;
+        let (after, warnings) = try_one(&place, document, options, live.as_ref()).await?;
+        let same = live.as_ref().is_none_or(|l| Seen::of(l) == Seen::of(&after));
+        if same || tries == 3 {
+            break (live, after, warnings);
+        }
+    };
     if let (Some(own), Some(asked)) = (&place.namespace, namespace)
         && own != asked
     {
         warnings.push(format!("{} goes to {own}, as it says itself, not to {asked}", document.words()));
     }
-    let dry = match send(&place, document, None, false, true).await {
-        Err(e) if options.force && conflicts(&e).is_some() => {
-            for (manager, field) in conflicts(&e).unwrap_or_default() {
-                warnings.push(format!("{}: takes {field} over from {manager}", document.words()));
-            }
-            send(&place, document, None, true, true).await
-        }
-        other => other,
-    };
-    let mut after = dry.map_err(|e| explain(e, live.as_ref(), document))?;
     let seen = live.as_ref().map(Seen::of);
     let (before, after) = match live {
         Some(mut live) => {
@@ -133,6 +132,27 @@ async fn plan_one(
     Ok(Step { before, after, outcome, check: Some("server dry run ok".into()), warnings, seen })
 }
 
+/// The server's dry run, taking over what others own where that was asked for.
+async fn try_one(
+    place: &Place,
+    document: &Document,
+    options: Options,
+    live: Option<&Value>,
+) -> base::Result<(Value, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let dry = match send(place, document, None, false, true).await {
+        Err(e) if options.force && conflicts(&e).is_some() => {
+            for (manager, field) in conflicts(&e).unwrap_or_default() {
+                warnings.push(format!("{}: takes {field} over from {manager}", document.words()));
+            }
+            send(place, document, None, true, true).await
+        }
+        other => other,
+    };
+    let after = dry.map_err(|e| explain(e, live, document))?;
+    Ok((after, warnings))
+}
+
 /// Applies every object in order. Stops at the first that fails and says what was done before it. With `seen`, as the
 /// plan gave it, no object may have changed since.
 pub async fn run(
@@ -148,8 +168,8 @@ pub async fn run(
     let seen = parted(seen, documents.len());
     let mut done: Vec<Applied> = Vec::new();
     for (i, document) in documents.iter().enumerate() {
-        let result =
-            run_one(cluster, namespace, document, options, seen.get(i).and_then(Option::as_ref)).await;
+        let seen = seen.get(i).and_then(Option::as_ref);
+        let result = racing(|| run_one(cluster, namespace, document, options, seen)).await;
         match result {
             Ok(applied) => done.push(applied),
             Err(e) => {

@@ -6,12 +6,16 @@ use super::describe::part::{items, text};
 use super::manifest::Document;
 use super::mask;
 use super::place::{Place, Seen};
-use super::plan::{MANAGER, Plan, comparable, refusal, sides};
+use super::plan::{MANAGER, Plan, comparable, racing, refusal, sides};
 use crate::base;
 use crate::kube::{Call, Error};
 
 /// What the edit would change.
 pub async fn plan(place: &Place, document: &Document) -> base::Result<Plan> {
+    racing(|| plan_once(place, document)).await
+}
+
+async fn plan_once(place: &Place, document: &Document) -> base::Result<Plan> {
     let (live, edited) = prepare(place, document).await?;
     let mut after = write(place, &edited, true).await.map_err(refusal)?;
     let seen = Some(Seen::of(&live));
@@ -34,6 +38,10 @@ pub async fn plan(place: &Place, document: &Document) -> base::Result<Plan> {
 
 /// Writes the edit. With `seen`, only on the object in that state.
 pub async fn run(place: &Place, document: &Document, seen: Option<&Seen>) -> base::Result<Seen> {
+    racing(|| run_once(place, document, seen)).await
+}
+
+async fn run_once(place: &Place, document: &Document, seen: Option<&Seen>) -> base::Result<Seen> {
     let (live, edited) = prepare(place, document).await?;
     place.expect(&live, seen)?;
     let after = write(place, &edited, false).await.map_err(refusal)?;

@@ -1,5 +1,7 @@
 //! What a change would do, and the parts that every change shares: comparing objects, refusals in words.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::describe::part::text;
@@ -113,7 +115,10 @@ pub fn refusal(error: Error) -> base::Error {
         Some("A policy of the cluster decides here: change what it names, or ask who keeps it.")
     } else if message.contains("exceeded quota") {
         Some("Ask for less, free some of the quota, or have it raised.")
-    } else if message.contains("strict decoding error") || message.contains("unknown field") {
+    } else if ["strict decoding error", "unknown field", "field not declared in schema"]
+        .iter()
+        .any(|words| message.contains(words))
+    {
         Some("Mend the fields named: they are misspelt, doubled, or not of this version of the kind.")
     } else {
         None
@@ -121,12 +126,37 @@ pub fn refusal(error: Error) -> base::Error {
     let mut out: base::Error = error.into();
     if let Some(next) = next {
         out.next = Some(next.to_owned());
-        if out.code == base::Code::PermissionDenied && !out.message.contains("cannot") {
-            // The right is there; the content is refused.
+        // The right is there; the content is refused. Server-side apply says so of a field that it does not know by 500.
+        let content = match out.code {
+            base::Code::PermissionDenied => !out.message.contains("cannot"),
+            _ => out.message.contains("field not declared in schema"),
+        };
+        if content {
             out.code = base::Code::InvalidArgument;
         }
     }
     out
+}
+
+/// Runs a change that reads an object and writes it back. Where another write came between, such as a controller's of the
+/// status, it is done again on what is there then; what the caller has seen is checked each time.
+pub async fn racing<T, F>(mut attempt: impl FnMut() -> F) -> base::Result<T>
+where
+    F: Future<Output = base::Result<T>>,
+{
+    for tries in 1..5 {
+        match attempt().await {
+            Err(e) if lost_race(&e) => tokio::time::sleep(Duration::from_millis(30 * tries)).await,
+            other => return other,
+        }
+    }
+    attempt().await
+}
+
+/// Whether the server refused a write only because of the resource version that it was based on.
+fn lost_race(error: &base::Error) -> bool {
+    let reason = error.details.as_ref().and_then(|d| d.get("reason"));
+    error.code == base::Code::Conflict && reason.is_some_and(|r| r == "Conflict")
 }
 
 #[cfg(test)]

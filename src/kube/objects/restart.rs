@@ -7,7 +7,7 @@ use super::around::{Around, wanted};
 use super::describe::part::text_or;
 use super::describe::part::{pairs, text};
 use super::place::{Place, Seen};
-use super::plan::{MANAGER, Plan, refusal};
+use super::plan::{MANAGER, Plan, racing, refusal};
 use super::yaml::to_yaml;
 use crate::base;
 use crate::kube::{Call, Error};
@@ -17,6 +17,10 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// What a restart would do. The time is left out, so that the plan is the same whenever it is computed.
 pub async fn plan(place: &Place) -> base::Result<Plan> {
+    racing(|| plan_once(place)).await
+}
+
+async fn plan_once(place: &Place) -> base::Result<Plan> {
     let live = read(place).await?;
     write(place, &live, "1970-01-01T00:00:00Z", true).await.map_err(refusal)?;
     let old = live.pointer("/spec/template/metadata/annotations").and_then(|a| a.get(RESTARTED_AT));
@@ -40,6 +44,10 @@ pub async fn plan(place: &Place) -> base::Result<Plan> {
 
 /// Restarts, and gives the time written. With `seen`, only the object in that state.
 pub async fn run(place: &Place, seen: Option<&Seen>, now: Timestamp) -> base::Result<(String, Seen)> {
+    racing(|| run_once(place, seen, now)).await
+}
+
+async fn run_once(place: &Place, seen: Option<&Seen>, now: Timestamp) -> base::Result<(String, Seen)> {
     let live = read(place).await?;
     place.expect(&live, seen)?;
     let at = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

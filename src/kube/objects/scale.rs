@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::around::Around;
 use super::describe::part::number;
 use super::place::{Place, Seen};
-use super::plan::{MANAGER, Plan, refusal};
+use super::plan::{MANAGER, Plan, racing, refusal};
 use super::yaml::to_yaml;
 use crate::base;
 use crate::kube::{Call, Error};
@@ -20,6 +20,10 @@ pub struct Scaled {
 
 /// What scaling to `replicas` would do.
 pub async fn plan(place: &Place, replicas: u32) -> base::Result<Plan> {
+    racing(|| plan_once(place, replicas)).await
+}
+
+async fn plan_once(place: &Place, replicas: u32) -> base::Result<Plan> {
     let scale = read(place).await?;
     let before = number(&scale, "/spec/replicas");
     let (dry, workload) = tokio::join!(write(place, &scale, replicas, true), place.get());
@@ -55,6 +59,10 @@ pub async fn plan(place: &Place, replicas: u32) -> base::Result<Plan> {
 
 /// Scales. With `seen`, only the object in that state.
 pub async fn run(place: &Place, replicas: u32, seen: Option<&Seen>) -> base::Result<Scaled> {
+    racing(|| run_once(place, replicas, seen)).await
+}
+
+async fn run_once(place: &Place, replicas: u32, seen: Option<&Seen>) -> base::Result<Scaled> {
     let scale = read(place).await?;
     place.expect(&scale, seen)?;
     let before = number(&scale, "/spec/replicas");
