@@ -10,7 +10,7 @@ use super::Deck;
 use super::input::Within;
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Frame, Operation, Spec, Target, Watch, define};
-use crate::kube::logs::{Scope, follow, read};
+use crate::kube::logs::{Scope, ended, follow, read};
 
 pub const LIST: &[Definition<Deck>] = &[define::<LogRead>()];
 
@@ -165,12 +165,9 @@ impl Operation for LogRead {
         })
     }
 
-    /// Follows, from the last `tail` lines of each container (all of them if absent). Sends lines as they come.
+    /// Follows, from the last `tail` lines of each container (all of them if absent). Sends lines as they come. What
+    /// ended instances said comes whole, and then the end.
     async fn watch(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Watch> {
-        if input.previous {
-            return Err(Error::invalid("the log of an ended instance does not grow")
-                .next("Call log_read instead of watching it."));
-        }
         let query = follow::Query {
             container: input.container.clone(),
             tail: input.tail.map(u64::from),
@@ -182,7 +179,11 @@ impl Operation for LogRead {
         let scope = input.scope(&deck).await?;
         let (channel, receiver) = mpsc::channel(8);
         let sink = follow::Sink { channel, wrap: |lines| lines.map(Frame::Lines) };
-        follow::start(scope, query, sink).await?;
+        if input.previous {
+            ended::start(scope, query, sink).await?;
+        } else {
+            follow::start(scope, query, sink).await?;
+        }
         Ok(Watch::frames(receiver))
     }
 }

@@ -132,6 +132,9 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("force"),
     plain("cascade"),
     plain("grace"),
+    plain("undo"),
+    plain("redo"),
+    plain("find"),
     plain("verify"),
     plain("export"),
 ];

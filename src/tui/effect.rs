@@ -101,11 +101,16 @@ pub enum Effect {
         ticket: Ticket,
         after: Duration,
     },
-    /// Hands the terminal to `$EDITOR` with `text` in a file that ends in `suffix`.
+    /// Opens the person's editor, or the built-in one, with `text` in a file that ends in `suffix`.
     Editor {
         ticket: Ticket,
         text: String,
         suffix: &'static str,
+    },
+    /// The text that somebody waits for under a ticket: see [`Cx::edited`].
+    Edited {
+        ticket: Ticket,
+        result: Result<Option<String>>,
     },
     Cancel(Ticket),
     /// A change whose progress and end the application shows, whether the pane is still there or not.
@@ -185,11 +190,16 @@ impl<'a> Cx<'a> {
         ticket
     }
 
-    /// Opens `$EDITOR` on `text`: [`Message::Edited`].
+    /// Opens an editor on `text`: [`Message::Edited`].
     pub fn editor(&mut self, text: String, suffix: &'static str) -> Ticket {
         let ticket = self.ticket();
         self.effects.push(Effect::Editor { ticket, text, suffix });
         ticket
+    }
+
+    /// The built-in editor's answer to whoever called [`Cx::editor`]; the editor is closed by it.
+    pub fn edited(&mut self, ticket: Ticket, result: Result<Option<String>>) {
+        self.effects.push(Effect::Edited { ticket, result });
     }
 
     /// Ends something asked for; its messages stop.

@@ -25,6 +25,12 @@ pub enum Handled {
     No,
 }
 
+impl From<bool> for Handled {
+    fn from(taken: bool) -> Self {
+        if taken { Handled::Yes } else { Handled::No }
+    }
+}
+
 /// What drawing may read. Drawing is a pure function of it and of the pane.
 #[derive(Clone, Copy)]
 pub struct Look<'a> {

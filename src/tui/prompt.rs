@@ -1,7 +1,8 @@
 //! The one line that is typed into: commands after `:`, filters after `/`.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use unicode_segmentation::UnicodeSegmentation;
+
+use super::widgets::input::Input;
 
 /// How many lines each history keeps.
 const HISTORY: usize = 100;
@@ -16,9 +17,7 @@ pub enum PromptKind {
 #[derive(Debug, Clone)]
 pub struct Prompt {
     pub kind: PromptKind,
-    text: String,
-    /// In bytes, always at a grapheme's border.
-    cursor: usize,
+    input: Input,
     /// Whole lines that `text` could become, the likeliest first.
     pub suggestions: Vec<String>,
     /// What is wrong with the text, in one sentence.
@@ -40,99 +39,58 @@ pub enum Typed {
 
 impl Prompt {
     pub fn new(kind: PromptKind, text: &str) -> Self {
-        Self {
-            kind,
-            text: text.to_owned(),
-            cursor: text.len(),
-            suggestions: Vec::new(),
-            error: None,
-            past: None,
-        }
+        Self { kind, input: Input::new(text), suggestions: Vec::new(), error: None, past: None }
     }
 
     pub fn text(&self) -> &str {
-        &self.text
+        self.input.text()
     }
 
-    /// Where the cursor is, in bytes.
-    pub fn cursor(&self) -> usize {
-        self.cursor
+    pub fn input(&self) -> &Input {
+        &self.input
     }
 
     /// What the likeliest suggestion adds to the text.
     pub fn ghost(&self) -> &str {
-        let at_end = self.cursor == self.text.len();
         self.suggestions
             .first()
-            .filter(|_| at_end)
-            .and_then(|line| line.strip_prefix(self.text.as_str()))
+            .filter(|_| self.input.is_at_end())
+            .and_then(|line| line.strip_prefix(self.text()))
             .unwrap_or_default()
     }
 
     pub fn set(&mut self, text: &str) {
-        text.clone_into(&mut self.text);
-        self.cursor = text.len();
+        self.input.set(text);
     }
 
     pub fn insert(&mut self, text: &str) {
-        let clean: String = text.chars().filter(|c| !c.is_control()).collect();
-        self.text.insert_str(self.cursor, &clean);
-        self.cursor += clean.len();
+        self.input.paste(text);
     }
 
     /// Takes a key. `history` is the lines typed before, the newest last.
     pub fn key(&mut self, key: KeyEvent, history: &[String]) -> Typed {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let alt = key.modifiers.contains(KeyModifiers::ALT);
         match key.code {
             KeyCode::Enter => Typed::Done,
             KeyCode::Esc => Typed::Cancelled,
             KeyCode::Char('c') if control => Typed::Cancelled,
-            KeyCode::Char('u') if control => {
-                self.set("");
-                Typed::Changed
-            }
-            KeyCode::Char('w') if control => self.delete_word(),
-            KeyCode::Backspace if alt => self.delete_word(),
-            KeyCode::Char('e') if control => self.move_to(self.text.len()),
-            KeyCode::Char('f') if control => self.right(),
-            KeyCode::Char(c) if !control && !alt => {
-                self.insert(c.encode_utf8(&mut [0; 4]));
-                Typed::Changed
-            }
-            KeyCode::Backspace => {
-                // Backspace on nothing leaves the prompt, as in vi.
-                if self.text.is_empty() {
-                    return Typed::Cancelled;
-                }
-                let from = self.previous();
-                self.text.replace_range(from..self.cursor, "");
-                self.cursor = from;
-                Typed::Changed
-            }
-            KeyCode::Delete => {
-                let to = self.following();
-                self.text.replace_range(self.cursor..to, "");
-                Typed::Changed
-            }
-            KeyCode::Left => self.move_to(self.previous()),
-            KeyCode::Right => self.right(),
-            KeyCode::Home => self.move_to(0),
-            KeyCode::End => self.move_to(self.text.len()),
+            // Backspace on nothing leaves the prompt, as in vi.
+            KeyCode::Backspace if self.text().is_empty() => Typed::Cancelled,
+            KeyCode::Right | KeyCode::End if self.input.is_at_end() => self.accept(),
+            KeyCode::Char('f' | 'e') if control && self.input.is_at_end() => self.accept(),
             KeyCode::Tab => self.accept(),
             KeyCode::Up if self.kind == PromptKind::Command => self.back(history),
             KeyCode::Down if self.kind == PromptKind::Command => self.forth(history),
-            _ => Typed::Other,
+            _ => {
+                let before = self.text().len();
+                let was = self.input.clone();
+                if !self.input.key(key) {
+                    return Typed::Other;
+                }
+                let same = before == self.text().len() && was.text() == self.text();
+                if same { Typed::Moved } else { Typed::Changed }
+            }
         }
-    }
-
-    fn move_to(&mut self, cursor: usize) -> Typed {
-        self.cursor = cursor;
-        Typed::Moved
-    }
-
-    fn right(&mut self) -> Typed {
-        if self.cursor == self.text.len() { self.accept() } else { self.move_to(self.following()) }
     }
 
     /// Takes the suggestion; once it is taken, the next one.
@@ -145,28 +103,12 @@ impl Prompt {
         Typed::Changed
     }
 
-    fn delete_word(&mut self) -> Typed {
-        let before = self.text[..self.cursor].trim_end();
-        let from = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
-        self.text.replace_range(from..self.cursor, "");
-        self.cursor = from;
-        Typed::Changed
-    }
-
-    fn previous(&self) -> usize {
-        self.text[..self.cursor].grapheme_indices(true).next_back().map_or(0, |(at, _)| at)
-    }
-
-    fn following(&self) -> usize {
-        self.cursor + self.text[self.cursor..].graphemes(true).next().map_or(0, str::len)
-    }
-
     fn back(&mut self, history: &[String]) -> Typed {
         let steps = self.past.as_ref().map_or(0, |(steps, _)| *steps);
         if steps >= history.len() {
             return Typed::Moved;
         }
-        let typed = self.past.take().map_or_else(|| self.text.clone(), |(_, typed)| typed);
+        let typed = self.past.take().map_or_else(|| self.text().to_owned(), |(_, typed)| typed);
         self.set(&history[history.len() - 1 - steps].clone());
         self.past = Some((steps + 1, typed));
         Typed::Changed
@@ -217,7 +159,7 @@ mod tests {
         press(&mut prompt, KeyCode::Char('x'));
         assert_eq!(prompt.text(), "axé");
         prompt.insert("1\x1b[2J\n2");
-        assert_eq!(prompt.text(), "ax1[2J2é", "pasted control characters are left out");
+        assert_eq!(prompt.text(), "ax1[2J 2é", "pasted control characters are left out");
     }
 
     #[test]

@@ -118,14 +118,20 @@ impl Guard {
         let name = command.join(" ");
         let status = status.map_err(|e| {
             Error::invalid(format!("the editor {name:?} cannot be started: {e}"))
-                .next("Set VISUAL or EDITOR to an editor that is there.")
+                .next("Set EDITOR to an editor that is there, or to nothing for the built-in one.")
         })?;
+        let edited = std::fs::read_to_string(&file.path);
         if !status.success() {
-            return Err(Error::invalid(format!("the editor {name:?} ended with {status}"))
-                .next("Nothing was changed; edit again."));
+            let error = Error::invalid(format!("the editor {name:?} ended with {status}"));
+            let saved = edited.is_ok_and(|edited| edited != text);
+            return Err(if saved {
+                let path = file.keep();
+                error.next(format!("Nothing was changed; what was typed is kept in {}.", path.display()))
+            } else {
+                error.next("Nothing was changed; edit again.")
+            });
         }
-        let edited = std::fs::read_to_string(&file.path)
-            .map_err(|e| Error::invalid(format!("the edited file cannot be read: {e}")))?;
+        let edited = edited.map_err(|e| Error::invalid(format!("the edited file cannot be read: {e}")))?;
         Ok((edited != text).then_some(edited))
     }
 }
@@ -175,15 +181,15 @@ fn lost(error: io::Error) -> Error {
     Error::unavailable(format!("the terminal is lost: {error}"))
 }
 
-/// `$VISUAL`, else `$EDITOR`, split into words as a shell would without quotes.
+/// `$KUBE_EDITOR` as kubectl has it, else `$VISUAL`, else `$EDITOR`, split into words as a shell would without quotes.
 fn editor(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<String>> {
-    ["VISUAL", "EDITOR"]
+    ["KUBE_EDITOR", "VISUAL", "EDITOR"]
         .iter()
         .filter_map(|name| variable(name))
         .map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .find(|words| !words.is_empty())
         .ok_or_else(|| {
-            Error::unsupported("neither VISUAL nor EDITOR is set")
+            Error::unsupported("none of KUBE_EDITOR, VISUAL and EDITOR is set")
                 .next("Set one of them, or edit in the built-in editor.")
         })
 }
@@ -211,10 +217,16 @@ impl Scratch {
         made.map_err(cannot)?.write_all(text.as_bytes()).map_err(cannot)?;
         Ok(scratch)
     }
+
+    /// Lets the file stay: it holds what somebody typed.
+    fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.path)
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // Empty once it was kept.
         let _ = std::fs::remove_file(&self.path);
     }
 }

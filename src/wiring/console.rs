@@ -85,6 +85,7 @@ async fn show(client: Client, setting: &Setting, opening: &Opening) -> Result<u8
         theme: filled(&config.screen.theme),
         config_dir: Some(setting.paths.config.clone()),
         mouse: config.screen.mouse,
+        own_editor: tui::terminal::has_editor(),
         namespace: filled(&config.kubernetes.namespace),
         ..tui::Options::default()
     };

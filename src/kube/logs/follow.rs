@@ -10,12 +10,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::container::{BATCH, Follower, Told};
 use super::filter::Grep;
-use super::merge::Merger;
 use super::pods::{self, ContainerView, PodChange, PodView};
 use super::reader::Ask;
 use super::scope::{Filter, Scope};
 use crate::base;
-use crate::rows::{Line, LineSource};
+use crate::rows::{Line, LineSource, Merger};
 
 /// Half of the time that a line may wait for an earlier one of another container.
 const TURN: Duration = Duration::from_millis(50);
@@ -47,7 +46,7 @@ pub struct Sink<T> {
 
 impl<T: Send> Sink<T> {
     /// False once nobody reads.
-    async fn send(&self, mut lines: Vec<Line>) -> bool {
+    pub(super) async fn send(&self, mut lines: Vec<Line>) -> bool {
         while !lines.is_empty() {
             let rest = if lines.len() > BATCH { lines.split_off(BATCH) } else { Vec::new() };
             if self.channel.send((self.wrap)(Ok(std::mem::replace(&mut lines, rest)))).await.is_err() {

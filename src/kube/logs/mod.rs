@@ -2,13 +2,13 @@
 //!
 //! A [`Scope`] says which pods. Every container has a [`container::Follower`] of its own, whose lines a merger brings
 //! into the order of their times. Nothing is dropped: a reader that is slow makes the whole chain wait, up to the
-//! kubelet. What has no I/O ([`split`], [`stamp`], [`resume`], [`merge`], [`filter`]) stands by itself.
+//! kubelet. What has no I/O ([`split`], [`stamp`], [`resume`], [`filter`]) stands by itself.
 
 pub mod container;
+pub mod ended;
 pub mod filter;
 pub mod filters;
 pub mod follow;
-pub mod merge;
 pub mod pods;
 pub mod read;
 pub mod reader;

@@ -51,8 +51,7 @@ impl App {
         buf.set_style(screen, self.theme.body);
         let prompt = self.prompt.as_ref().map(|prompt| chrome::Prompt {
             sign: if prompt.kind == PromptKind::Command { ':' } else { '/' },
-            text: prompt.text(),
-            cursor: prompt.cursor(),
+            input: prompt.input(),
             ghost: prompt.ghost(),
             error: prompt.error.as_deref(),
         });

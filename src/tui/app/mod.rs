@@ -42,6 +42,8 @@ pub struct Options {
     /// No key that changes something.
     pub read_only: bool,
     pub mouse: bool,
+    /// The person's own editor is opened for long texts, not the built-in one.
+    pub own_editor: bool,
     /// The namespace that new tables show; `None` shows all.
     pub namespace: Option<String>,
     pub clock: SharedClock,
@@ -55,6 +57,7 @@ impl Default for Options {
             config_dir: None,
             read_only: false,
             mouse: true,
+            own_editor: true,
             namespace: None,
             clock: Arc::new(crate::base::SystemClock),
         }

@@ -28,7 +28,15 @@ impl App {
             Effect::Cancel(ticket) => self.executor.cancel(ticket),
             Effect::Editor { ticket, text, suffix } => {
                 self.session.editing = owner;
-                self.outbound.push_back(Outbound::Editor { ticket, text, suffix });
+                if self.options.own_editor {
+                    self.outbound.push_back(Outbound::Editor { ticket, text, suffix });
+                } else {
+                    self.push_layer(Box::new(panes::editor::EditorPane::new(ticket, &text, suffix)));
+                }
+            }
+            Effect::Edited { ticket, result } => {
+                self.close(owner);
+                self.edited(ticket, result);
             }
             Effect::Run { request, label } => self.run_in_background(request, label),
             Effect::Push(pane) => self.push(pane),

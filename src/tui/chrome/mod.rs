@@ -26,6 +26,7 @@ use super::effect::Flash;
 use super::keymap::Keymap;
 use super::pane::Look;
 use super::shared::Shared;
+use super::widgets::input::Input;
 
 /// From this width up there is room for the rail.
 pub const RAIL_FROM: u16 = 160;
@@ -105,9 +106,7 @@ pub fn layout(screen: Rect, flags: Flags, banner: bool, prompt: bool) -> Areas {
 pub struct Prompt<'a> {
     /// `:` or `/`.
     pub sign: char,
-    pub text: &'a str,
-    /// Where the cursor is, in bytes of `text`.
-    pub cursor: usize,
+    pub input: &'a Input,
     /// What completion would add.
     pub ghost: &'a str,
     /// Why what was typed is not understood.

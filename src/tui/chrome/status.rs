@@ -88,16 +88,13 @@ pub fn prompt(frame: &Frame<'_>, prompt: &Prompt<'_>, area: Rect, buf: &mut Buff
     buf.set_style(area, theme.prompt);
     let sign = prompt.sign.to_string();
     let start = put(buf, area, 1, 0, &sign, theme.prompt_border);
-    // A long line is shown from where the cursor still is in view.
-    let before = prompt.text.get(..prompt.cursor).unwrap_or(prompt.text);
-    let room = area.width.saturating_sub(start + 2);
-    let mut skip = 0;
-    while width(&before[skip..]) > room {
-        skip += before[skip..].chars().next().map_or(1, char::len_utf8);
-    }
-    let x = put(buf, area, start, 0, &prompt.text[skip..], theme.prompt);
-    let cursor = Position { x: area.x + start + width(&before[skip..]), y: area.y };
-    match prompt.error {
+    let error = prompt.error.or(prompt.input.note());
+    // What is wrong has its place on the right; a long line scrolls beside it.
+    let reserved = error.map_or(0, |e| width(e).min(area.width / 2) + 2);
+    let room = area.width.saturating_sub(start + reserved).max(8).min(area.width.saturating_sub(start));
+    let field = Rect { x: area.x + start, width: room, height: 1, ..area };
+    let x = start + prompt.input.draw_text(field, buf, theme.prompt, theme);
+    match error {
         Some(error) => {
             let text = cut(error, area.width.saturating_sub(x + 3));
             put(buf, area, x + 2, 0, &text, theme.error);
@@ -106,7 +103,7 @@ pub fn prompt(frame: &Frame<'_>, prompt: &Prompt<'_>, area: Rect, buf: &mut Buff
             put(buf, area, x, 0, prompt.ghost, theme.prompt_ghost);
         }
     }
-    Some(cursor)
+    Some(prompt.input.cursor_in(field))
 }
 
 /// The keys, ordered by use, as many as fit.

@@ -119,14 +119,13 @@ fn a_wide_screen_has_the_rail_and_nothing_harmful_in_it() {
 
 #[test]
 fn the_prompt_shows_its_end_its_ghost_or_its_error() {
-    let prompt =
-        |text: &'static str, ghost, error| Prompt { sign: ':', text, cursor: text.len(), ghost, error };
+    let input = |text: &str| &*Box::leak(Box::new(Input::new(text)));
+    let prompt = |text: &str, ghost, error| Prompt { sign: ':', input: input(text), ghost, error };
     let lines = draw(80, 24, &shared(), Some(prompt("po", "ds", None)), None);
     assert_eq!(lines[22], " :pods");
     let lines = draw(80, 24, &shared(), Some(prompt("po -x", "", Some("there is no flag -x"))), None);
     assert_eq!(lines[22], " :po -x  there is no flag -x");
-    let long: &'static str = Box::leak("x".repeat(200).into_boxed_str());
-    let lines = draw(40, 24, &shared(), Some(prompt(long, "", None)), None);
+    let lines = draw(40, 24, &shared(), Some(prompt(&"x".repeat(200), "", None)), None);
     assert!(lines[22].starts_with(" :xxx"));
 }
 

@@ -15,6 +15,9 @@ use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::input::Input;
 
+/// A question is a few sentences; what is longer belongs into a file that it names.
+const LONGEST: usize = 2_000;
+
 pub struct AskPane {
     /// `{cluster, namespace, kind, name, field?}`, as the focus has it.
     about: Option<Value>,
@@ -25,7 +28,7 @@ pub struct AskPane {
 impl AskPane {
     /// About what the pane below has selected.
     pub fn new(focus: &PaneFocus) -> Self {
-        Self { about: focus.selected.clone(), input: Input::default(), send: None }
+        Self { about: focus.selected.clone(), input: Input::default().at_most(LONGEST), send: None }
     }
 
     fn subject(&self) -> String {
@@ -38,8 +41,12 @@ impl AskPane {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) {
+        if self.send.is_some() {
+            return;
+        }
         let text = self.input.text().trim();
-        if text.is_empty() || self.send.is_some() {
+        if text.is_empty() {
+            self.input.refuse("type the question first");
             return;
         }
         let mut arguments = json!({ "text": text, "kind": "ask" });
@@ -108,12 +115,11 @@ impl Pane for AskPane {
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let keys = [("Enter", "ask"), ("Esc", "close")];
-        dialog::frame(look, area, buf, self.title(look), Line::default(), &keys);
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &dialog::keys(look, &self.modes()));
         let inside = dialog::inside(area);
         let about = SafeText::new(&format!("about {}", self.subject()));
         buf.set_stringn(inside.x, inside.y, &*about, usize::from(inside.width), look.theme.dialog_label);
-        self.input.draw(Self::field(area), buf, look.theme.dialog_field);
+        self.input.draw(Self::field(area), buf, look.theme.dialog_field, look.theme);
     }
 
     fn cursor(&self, area: Rect) -> Option<Position> {

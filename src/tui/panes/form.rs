@@ -105,11 +105,11 @@ impl FormPane {
         let theme = look.theme;
         let label = self.label_width();
         let mark = if entry.field.required { "*" } else { " " };
-        let style = if entry.wrong.is_some() { theme.error } else { theme.dialog_label };
+        let style = if entry.input.note().is_some() { theme.error } else { theme.dialog_label };
         let name = SafeText::new(&entry.field.name);
         buf.set_stringn(field.x - label, field.y, format!("{mark}{name}"), usize::from(label - 1), style);
         let style = if index == self.form.focus { theme.dialog_field } else { theme.dialog };
-        entry.input.draw(field, buf, style);
+        entry.input.draw(field, buf, style, theme);
         if entry.input.text().is_empty() && index != self.form.focus {
             buf.set_stringn(field.x, field.y, "–", usize::from(field.width), theme.dim);
         }
@@ -194,9 +194,7 @@ impl Pane for FormPane {
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let theme = look.theme;
-        let enter = if self.info.effect == Effect::Observe { "do it" } else { "go on" };
-        let keys = [("Enter", enter), ("Tab", "complete, next"), ("↑ ↓", "fields"), ("Esc", "close")];
-        dialog::frame(look, area, buf, self.title(look), Line::default(), &keys);
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &dialog::keys(look, &self.modes()));
         for (index, entry) in self.form.entries.iter().enumerate() {
             if let Some(field) = self.field(area, index) {
                 self.draw_entry(entry, field, index, look, buf);
@@ -208,10 +206,9 @@ impl Pane for FormPane {
         let entry = self.form.focused();
         let hint = entry.map(|e| format!("{} ({})", e.field.hint, e.field.kind.label())).unwrap_or_default();
         buf.set_stringn(foot.x, foot.y, &*SafeText::new(hint.trim_start()), width, theme.dim);
-        let (text, style) = match (&self.error, entry.and_then(|e| e.wrong.as_deref())) {
-            (Some(error), _) => (format!("{}. {}", error.message, error.next_step()), theme.error),
-            (None, Some(wrong)) => (wrong.to_owned(), theme.error),
-            (None, None) if self.call.is_some() => ("calling…".to_owned(), theme.dim),
+        let (text, style) = match &self.error {
+            Some(error) => (format!("{}. {}", error.message, error.next_step()), theme.error),
+            None if self.call.is_some() => ("calling…".to_owned(), theme.dim),
             _ => (self.form.suggestions.join("  "), theme.prompt_ghost),
         };
         buf.set_stringn(foot.x, foot.y + 1, &*SafeText::new(&text), width, style);

@@ -5,6 +5,7 @@ pub mod ask;
 pub mod audit;
 pub mod change;
 pub mod clusters;
+pub mod editor;
 pub mod form;
 pub mod help;
 pub mod logs;
@@ -16,6 +17,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod yaml;
 
 use super::object::Route;
 use super::pane::Pane;

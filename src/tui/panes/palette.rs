@@ -138,9 +138,9 @@ impl Pane for PalettePane {
         let theme = look.theme;
         let count =
             Line::styled(format!(" {} of {} ", self.found.len(), self.all.len()), theme.title_counter);
-        dialog::frame(look, area, buf, self.title(look), count, &[("Enter", "choose"), ("Esc", "close")]);
+        dialog::frame(look, area, buf, self.title(look), count, &dialog::keys(look, &self.modes()));
         let inside = dialog::inside(area);
-        self.input.draw(Rect { height: 1, ..inside }, buf, theme.dialog_field);
+        self.input.draw(Rect { height: 1, ..inside }, buf, theme.dialog_field, theme);
         if self.found.is_empty() {
             buf.set_stringn(
                 inside.x,

@@ -136,12 +136,9 @@ pub struct Stage {
 impl Stage {
     /// A screen of `ana`'s, at a moment that does not move by itself.
     pub fn new(catalogue: Vec<OperationInfo>) -> Self {
-        Self {
-            shared: Shared::new(Actor::operator("ana"), catalogue.into()),
-            effects: Vec::new(),
-            now: Timestamp::from_second(1_700_000_000).unwrap(),
-            tickets: 0,
-        }
+        let mut shared = Shared::new(Actor::operator("ana"), catalogue.into());
+        shared.keymap = std::sync::Arc::new(crate::tui::keymap::Keymap::embedded().unwrap());
+        Self { shared, effects: Vec::new(), now: Timestamp::from_second(1_700_000_000).unwrap(), tickets: 0 }
     }
 
     pub fn with<R>(&mut self, run: impl FnOnce(&mut Cx<'_>) -> R) -> R {
@@ -159,8 +156,44 @@ impl Stage {
         }
     }
 
+    /// A key, as the application gives it to a dialog: to its text first, then by the keymap.
     pub fn press(&mut self, pane: &mut dyn Pane, code: KeyCode) -> Handled {
-        self.with(|cx| pane.text(KeyEvent::new(code, KeyModifiers::NONE), cx))
+        self.key(pane, KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    pub fn control(&mut self, pane: &mut dyn Pane, c: char) -> Handled {
+        self.key(pane, KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL))
+    }
+
+    fn key(&mut self, pane: &mut dyn Pane, key: KeyEvent) -> Handled {
+        if self.with(|cx| pane.text(key, cx)) == Handled::Yes {
+            return Handled::Yes;
+        }
+        let mut modes = pane.modes();
+        modes.push("dialog".into());
+        let keymap = self.shared.keymap.clone();
+        match keymap.find(&modes, key) {
+            Some(binding) => self.with(|cx| pane.act(&binding.action, cx)),
+            None => Handled::No,
+        }
+    }
+
+    /// The text that an editor was asked for, and its ticket.
+    pub fn editor(&mut self) -> (Ticket, String) {
+        let at = self.effects.iter().position(|e| matches!(e, Effect::Editor { .. }));
+        match at.map(|at| self.effects.remove(at)) {
+            Some(Effect::Editor { ticket, text, .. }) => (ticket, text),
+            _ => panic!("no editor was asked for"),
+        }
+    }
+
+    /// The preview that was asked for.
+    pub fn preview(&mut self) -> (Ticket, Request) {
+        let at = self.effects.iter().position(|e| matches!(e, Effect::Preview { .. }));
+        match at.map(|at| self.effects.remove(at)) {
+            Some(Effect::Preview { ticket, request }) => (ticket, request),
+            _ => panic!("no preview was asked for"),
+        }
     }
 
     /// The calls asked for since the last look: their tickets and requests.

@@ -119,7 +119,8 @@ fn destroying_needs_the_name_and_then_a_y() {
     stage.press(&mut pane, KeyCode::Enter);
     stage.act(&mut pane, "approve");
     stage.type_text(&mut pane, "api");
-    assert_eq!(stage.press(&mut pane, KeyCode::F(2)), Handled::Yes, "no key escapes while a name is typed");
+    assert_eq!(stage.press(&mut pane, KeyCode::F(2)), Handled::No, "no other key does anything meanwhile");
+    assert!(stage.effects.is_empty());
     stage.press(&mut pane, KeyCode::Enter);
     assert!(stage.calls().is_empty(), "the name alone runs nothing");
     stage.act(&mut pane, "approve");
@@ -381,8 +382,7 @@ fn the_log_pane_says_what_it_misses_and_filters() {
 
 #[test]
 fn help_is_made_from_the_keymap() {
-    let mut stage = Stage::new(vec![]);
-    stage.shared.keymap = std::sync::Arc::new(crate::tui::keymap::Keymap::embedded().unwrap());
+    let stage = Stage::new(vec![]);
     let mut pane = HelpPane::new(&["logs".into(), "global".into()], &stage.shared);
     let frame = stage.frame(&mut pane, 200, 60);
     for text in ["LOGS", "autoscroll", "EVERYWHERE", "operations", "COMMANDS"] {

@@ -149,6 +149,14 @@ impl Card {
         self.facts.state == ApprovalState::Pending && self.facts.expires_at.is_none_or(|at| now < at)
     }
 
+    /// Takes note that the time is over, also where nobody has told it yet.
+    pub fn run_out(&mut self, now: Timestamp) {
+        if self.facts.state == ApprovalState::Pending && !self.is_open(now) {
+            self.facts.state = ApprovalState::Expired;
+            self.made_for = None;
+        }
+    }
+
     /// Prepares the rows for the frame that is about to be drawn, and takes note of what it shows.
     pub fn layout(&mut self, body: Rect) {
         if self.made_for != Some((body.width, self.page)) {
@@ -183,6 +191,21 @@ impl Card {
     /// How many rows are below the screen.
     pub fn below(&self) -> usize {
         self.rows.len().saturating_sub(self.scroll + self.room)
+    }
+
+    /// Does an action of looking; false for any other.
+    pub fn scroll(&mut self, action: &str) -> bool {
+        match action {
+            "up" => self.scroll_by(-1),
+            "down" => self.scroll_by(1),
+            "page_up" => self.page_by(-1),
+            "page_down" => self.page_by(1),
+            "top" => self.scroll_by(isize::MIN / 2),
+            "bottom" => self.scroll_by(isize::MAX / 2),
+            "parameters" => self.turn(),
+            _ => return false,
+        }
+        true
     }
 
     pub fn scroll_by(&mut self, rows: isize) {
@@ -277,11 +300,8 @@ impl Card {
             p.words((Ink::Warning, ""), Ink::Warning, note);
         }
         if f.state != ApprovalState::Pending {
-            p.words(
-                (Ink::Error, ""),
-                Ink::Error,
-                &format!("This is {}: it cannot be approved.", state_word(f.state)),
-            );
+            let what = format!("This is {}: it cannot be approved.{}", state_word(f.state), why(f.state));
+            p.words((Ink::Error, ""), Ink::Error, &what);
         }
         let target = &f.preview.target;
         let place: Vec<&str> = [&target.place, &target.namespace]
@@ -313,7 +333,8 @@ impl Card {
             p.blank();
             p.words((Ink::Label, ""), Ink::Label, "and so, on the target:");
         }
-        if f.preview.diff.is_empty() {
+        // What is deleted differs in being gone.
+        if f.preview.diff.is_empty() && f.effect != Effect::Destroy {
             p.words((Ink::Dim, ""), Ink::Dim, "No difference could be computed, or there is none.");
         }
         diff(&mut p, &f.preview.diff);
@@ -358,6 +379,16 @@ fn diff(p: &mut Prose, diff: &Diff) {
             DiffOp::Hunk => ("  ", Ink::Hunk),
         };
         p.verbatim(head, ink, &line.text);
+    }
+}
+
+/// What it means that it is over.
+fn why(state: ApprovalState) -> &'static str {
+    match state {
+        ApprovalState::Expired => " Nothing ran; whoever asked can propose it again.",
+        ApprovalState::Void => " The target changed; nothing ran.",
+        ApprovalState::Denied => " Nothing ran.",
+        _ => "",
     }
 }
 

@@ -1,9 +1,11 @@
 //! The frame of a dialog: a cleared box with a title on the left and right, and a line of keys below.
 
+use compact_str::CompactString;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, BorderType, Clear, Widget as _};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::composed::Composed;
 use crate::tui::pane::Look;
@@ -33,6 +35,16 @@ pub fn inside(area: Rect) -> Rect {
 /// Rows around what is inside.
 pub const FRAME_ROWS: u16 = 3;
 
+/// What the keymap says of the keys that hold in these modes of a dialog: the bar that is drawn in its frame.
+pub fn keys(look: &Look<'_>, modes: &[CompactString]) -> Vec<(CompactString, CompactString)> {
+    let modes: Vec<CompactString> = modes.iter().cloned().chain(["dialog".into()]).collect();
+    let bindings = look.shared.keymap.bindings(&modes).map(|(_, b)| b).filter(|b| b.bar);
+    // The way out stands last, whatever mode it is of.
+    let (mut all, out): (Vec<_>, Vec<_>) = bindings.partition(|b| b.action.name != "cancel");
+    all.extend(out);
+    all.into_iter().filter_map(|b| Some((b.keys.first()?.label(), b.desc.clone()))).collect()
+}
+
 /// Draws the frame. `keys` are pairs of a key and what it does.
 pub fn frame(
     look: &Look<'_>,
@@ -40,7 +52,7 @@ pub fn frame(
     buf: &mut Buffer,
     title: Line<'static>,
     right: Line<'static>,
-    keys: &[(&str, &str)],
+    keys: &[(CompactString, CompactString)],
 ) {
     let theme = look.theme;
     Clear.render(area, buf);
@@ -54,11 +66,21 @@ pub fn frame(
     if area.height < 3 || area.width < 6 {
         return;
     }
+    // Whole entries only; the last, the way out, is never left out.
+    let width = |(key, meaning): &(CompactString, CompactString)| key.width() + 1 + meaning.width();
+    let mut room = usize::from(area.width - 4);
+    let reserved = keys.last().map_or(0, |entry| width(entry));
     let mut line = Composed::new();
-    for (key, meaning) in keys {
-        line.push(key, theme.menu_key);
+    for (i, entry) in keys.iter().enumerate() {
+        let last = i + 1 == keys.len();
+        let kept = if last { 0 } else { reserved + 3 };
+        if width(entry) + kept > room {
+            continue;
+        }
+        room = room.saturating_sub(width(entry) + 3);
+        line.push(&entry.0, theme.menu_key);
         line.push(" ", theme.menu);
-        line.push(meaning, theme.menu);
+        line.push(&entry.1, theme.menu);
         line.push("   ", theme.menu);
     }
     line.draw(buf, area.x + 2, area.bottom() - 2, area.width - 4, 0);

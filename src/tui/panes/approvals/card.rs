@@ -1,7 +1,7 @@
 //! The dialog in which a person decides about a held call.
 
 use compact_str::CompactString;
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -11,14 +11,18 @@ use serde_json::{Value, json};
 use crate::base::ids::ApprovalId;
 use crate::base::{Error, Result, SafeText};
 use crate::bus::{ApprovalState, Event};
-use crate::gate::{Approval, Decided, Reply, Request};
+use crate::gate::{Approval, Decided, Effect, Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::Route;
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::panes::yaml;
 use crate::tui::widgets::card::{Answer, Card, Facts};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::input::Input;
+
+/// What a reason for refusing is cut at.
+const REASON: usize = 500;
 
 /// What keys do now.
 #[derive(Debug)]
@@ -43,6 +47,10 @@ pub struct CardPane {
     decide: Option<Ticket>,
     edit: Option<Ticket>,
     amend: Option<Ticket>,
+    /// Arguments that were typed and not taken: the editor opens with them again.
+    draft: Option<String>,
+    /// Whether it could be decided when it was last drawn.
+    open: bool,
     /// What the card must say of the one that it replaces, once the next one is here.
     note: Option<String>,
 }
@@ -61,6 +69,8 @@ impl CardPane {
             decide: None,
             edit: None,
             amend: None,
+            draft: None,
+            open: false,
             note: None,
         }
     }
@@ -138,31 +148,42 @@ impl CardPane {
         let Some(approval) = self.approval.as_ref().filter(|a| a.state == ApprovalState::Pending) else {
             return;
         };
-        let yaml = serde_yaml_ng::to_string(&approval.arguments).unwrap_or_default();
-        let text = format!(
-            "# The arguments of {}. Save to change what was proposed; the new difference is shown before anything runs.\n{yaml}",
-            approval.operation
-        );
+        let fresh = || {
+            let yaml = serde_yaml_ng::to_string(&approval.arguments).unwrap_or_default();
+            format!(
+                "# The arguments of {}. Save to change what was proposed; the new difference is shown before anything runs.\n{yaml}",
+                approval.operation
+            )
+        };
+        let text = self.draft.clone().unwrap_or_else(fresh);
         self.edit = Some(cx.editor(text, ".yaml"));
     }
 
     fn edited(&mut self, result: Result<Option<String>>, cx: &mut Cx<'_>) {
         let text = match result {
             Ok(Some(text)) => text,
-            Ok(None) => {
-                self.hint = Some("nothing was changed".to_owned());
-                return;
-            }
+            // Closed as it was opened: with a draft, that is what is meant.
+            Ok(None) => match self.draft.clone() {
+                Some(draft) => draft,
+                None => {
+                    self.hint = Some("nothing was changed".to_owned());
+                    return;
+                }
+            },
             Err(error) => return cx.error(&error),
         };
+        self.draft = Some(text.clone());
+        if let Err(mistake) = yaml::check(&text) {
+            self.hint = Some(format!("not YAML, {mistake}: e goes back to it"));
+            return;
+        }
         match serde_yaml_ng::from_str::<Value>(&text) {
             Ok(arguments @ Value::Object(_)) => {
                 let arguments = json!({ "approval": self.id, "arguments": arguments });
                 self.hint = Some("computing the new difference…".to_owned());
                 self.amend = Some(cx.call(Request::new("approval_amend", arguments)));
             }
-            Ok(_) => self.hint = Some("the arguments must be a list of names and values".to_owned()),
-            Err(error) => self.hint = Some(format!("not YAML: {error}")),
+            _ => self.hint = Some("the arguments must be names and values: e goes back to them".to_owned()),
         }
     }
 
@@ -179,6 +200,7 @@ impl CardPane {
             Ok(decided) => match (decided.state, decided.superseded_by) {
                 (ApprovalState::Void, Some(next)) => self.follow(next, &decided.note, cx),
                 (ApprovalState::Pending, _) => {
+                    self.draft = None;
                     self.id = decided.approval;
                     self.note = Some(decided.note);
                     self.fetch(cx);
@@ -241,60 +263,45 @@ impl CardPane {
         ])
     }
 
-    fn keys(&self, now: Timestamp) -> Vec<(&'static str, &'static str)> {
-        match (&self.mode, &self.card) {
-            (Mode::Name(_), _) => vec![("Enter", "this is it"), ("Esc", "not now")],
-            (Mode::Refuse(_), _) => vec![("Enter", "refuse with these words"), ("Esc", "not now")],
-            (Mode::Look, Some(card)) if card.is_open(now) => {
-                let page = if card.shows_parameters() { "the change" } else { "all parameters" };
-                let mut keys = vec![
-                    ("y", "approve"),
-                    ("e", "edit"),
-                    ("g", "grant…"),
-                    ("n", "refuse…"),
-                    ("p", page),
-                    ("Esc", "later"),
-                ];
-                if card.below() > 0 {
-                    keys.insert(0, ("PageDown", "more"));
-                }
-                keys
+    fn keys(&self, look: &Look<'_>) -> Vec<(CompactString, CompactString)> {
+        let mut keys = dialog::keys(look, &self.modes());
+        if matches!(self.mode, Mode::Look) && self.card.as_ref().is_some_and(|c| c.below() > 0) {
+            keys.insert(0, ("pgdn".into(), "more".into()));
+        }
+        keys
+    }
+
+    /// Enter: where something is typed it is taken, elsewhere it does nothing.
+    fn accept(&mut self, cx: &mut Cx<'_>) {
+        match std::mem::replace(&mut self.mode, Mode::Look) {
+            Mode::Look => self.hint = Some("Enter never approves: y does".to_owned()),
+            Mode::Name(input) => {
+                self.hint = match self.card.as_mut().map(|c| c.name_typed(input.text())) {
+                    Some(Err(why)) => Some(why),
+                    // The name alone decides nothing.
+                    _ => Some("that is the name: y approves now".to_owned()),
+                };
             }
-            _ => vec![("p", "all parameters"), ("Esc", "close")],
+            Mode::Refuse(input) => {
+                let reason = input.text().trim();
+                self.decide("deny", (!reason.is_empty()).then_some(reason), cx);
+            }
         }
     }
 
-    fn mode_key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> Handled {
-        let input = match &mut self.mode {
-            Mode::Look => return Handled::No,
-            Mode::Name(input) | Mode::Refuse(input) => input,
-        };
-        match key.code {
-            KeyCode::Esc => {
-                self.mode = Mode::Look;
-                self.hint = None;
-            }
-            KeyCode::Enter => {
-                let text = input.text().to_owned();
-                match std::mem::replace(&mut self.mode, Mode::Look) {
-                    Mode::Name(_) => match self.card.as_mut().map(|c| c.name_typed(&text)) {
-                        Some(Err(why)) => self.hint = Some(why),
-                        // Enter never approves: `y` does, now that the name was typed.
-                        _ => self.hint = Some("that is the name: y approves now".to_owned()),
-                    },
-                    Mode::Refuse(_) => {
-                        let reason = text.trim();
-                        self.decide("deny", (!reason.is_empty()).then_some(reason), cx);
-                    }
-                    Mode::Look => {}
-                }
-            }
-            _ => {
-                input.key(key);
-            }
+    /// Where something is typed.
+    fn field(area: Rect, label: &str) -> Rect {
+        let (_, foot) = Self::split(area);
+        let label = u16::try_from(label.len()).unwrap_or(0).min(foot.width);
+        Rect { x: foot.x + label, y: foot.bottom().saturating_sub(1), width: foot.width - label, height: 1 }
+    }
+
+    fn typing(&self) -> Option<(&'static str, &Input)> {
+        match &self.mode {
+            Mode::Name(input) => Some(("type the target's name: ", input)),
+            Mode::Refuse(input) => Some(("why not, for the agent: ", input)),
+            Mode::Look => None,
         }
-        // Nothing typed here may reach the keymap.
-        Handled::Yes
     }
 }
 
@@ -304,7 +311,17 @@ impl Pane for CardPane {
     }
 
     fn modes(&self) -> Vec<CompactString> {
-        vec!["decision".into()]
+        match (&self.mode, &self.approval) {
+            (Mode::Name(_), _) => vec!["field".into()],
+            (Mode::Refuse(_), _) => vec!["refusal".into(), "field".into()],
+            // What was decided or ran out can be read, and nothing else.
+            (Mode::Look, Some(approval)) if self.open => {
+                let mode = if approval.effect == Effect::Destroy { "destruction" } else { "decision" };
+                vec![mode.into(), "card".into()]
+            }
+            (Mode::Look, Some(_)) => vec!["card".into()],
+            (Mode::Look, None) => vec!["waiting".into()],
+        }
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
@@ -322,26 +339,28 @@ impl Pane for CardPane {
     fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
         let Some(card) = &mut self.card else { return Handled::No };
         self.hint = None;
+        let open = card.is_open(cx.now);
         match action.name {
-            "up" => card.scroll_by(-1),
-            "down" => card.scroll_by(1),
-            "page_up" => card.page_by(-1),
-            "page_down" => card.page_by(1),
-            "top" => card.scroll_by(isize::MIN / 2),
-            "bottom" => card.scroll_by(isize::MAX / 2),
-            "parameters" => card.turn(),
+            "accept" => self.accept(cx),
+            "cancel" | "back" if !matches!(self.mode, Mode::Look) => self.mode = Mode::Look,
+            other if card.scroll(other) => {}
             "approve" => self.approve(cx),
-            "refuse" if card.is_open(cx.now) => self.mode = Mode::Refuse(Input::default()),
-            "amend" if card.is_open(cx.now) => self.edit(cx),
-            "grant" if card.is_open(cx.now) => self.grant(cx),
-            "accept" => self.hint = Some("Enter never approves: y does".to_owned()),
+            "refuse" if open => self.mode = Mode::Refuse(Input::default().at_most(REASON)),
+            "amend" if open => self.edit(cx),
+            "grant" if open => self.grant(cx),
+            "refuse" | "amend" | "grant" => {
+                self.hint = Some("this is over: nothing can be decided".to_owned())
+            }
             _ => return Handled::No,
         }
         Handled::Yes
     }
 
-    fn text(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> Handled {
-        self.mode_key(key, cx)
+    fn text(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> Handled {
+        match &mut self.mode {
+            Mode::Look => Handled::No,
+            Mode::Name(input) | Mode::Refuse(input) => Handled::from(input.key(key)),
+        }
     }
 
     fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) -> Handled {
@@ -394,10 +413,15 @@ impl Pane for CardPane {
         }
     }
 
-    fn layout(&mut self, area: Rect, _now: Timestamp) {
+    fn layout(&mut self, area: Rect, now: Timestamp) {
         let (body, _) = Self::split(area);
-        if let Some(card) = &mut self.card {
-            card.layout(body);
+        let Some(card) = &mut self.card else { return };
+        card.run_out(now);
+        card.layout(body);
+        self.open = card.is_open(now);
+        if !self.open && !matches!(self.mode, Mode::Look) {
+            self.mode = Mode::Look;
+            self.hint = Some("the time ran out while you typed: nothing was decided".to_owned());
         }
     }
 
@@ -406,7 +430,7 @@ impl Pane for CardPane {
         let left = self.card.as_ref().map(|c| c.time_left(look.now)).unwrap_or_default();
         let right =
             Line::styled(if left.is_empty() { left } else { format!(" {left} ") }, theme.title_counter);
-        dialog::frame(look, area, buf, Self::title(self, look), right, &self.keys(look.now));
+        dialog::frame(look, area, buf, Self::title(self, look), right, &self.keys(look));
         let (body, foot) = Self::split(area);
         let Some(card) = &self.card else {
             let text = match &self.error {
@@ -426,19 +450,9 @@ impl Pane for CardPane {
             let more = format!("… {} more rows below", card.below());
             buf.set_stringn(foot.x, foot.y, &more, usize::from(foot.width), theme.warning);
         }
-        let (prompt, input) = match &self.mode {
-            Mode::Name(input) => ("type the target's name: ", Some(input)),
-            Mode::Refuse(input) => ("why not, for the agent: ", Some(input)),
-            Mode::Look => ("", None),
-        };
-        if let Some(input) = input {
-            let (x, _) =
-                buf.set_stringn(foot.x, foot.y + 1, prompt, usize::from(foot.width), theme.dialog_label);
-            input.draw(
-                Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 },
-                buf,
-                theme.dialog_field,
-            );
+        if let Some((label, input)) = self.typing() {
+            buf.set_stringn(foot.x, foot.y + 1, label, usize::from(foot.width), theme.dialog_label);
+            input.draw(Self::field(area, label), buf, theme.dialog_field, theme);
         } else if let Some(hint) = &self.hint {
             buf.set_stringn(
                 foot.x,
@@ -451,10 +465,8 @@ impl Pane for CardPane {
     }
 
     fn cursor(&self, area: Rect) -> Option<Position> {
-        let (_, foot) = Self::split(area);
-        let (Mode::Name(input) | Mode::Refuse(input)) = &self.mode else { return None };
-        let x = foot.x + 24;
-        Some(input.cursor(Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 }))
+        let (label, input) = self.typing()?;
+        Some(input.cursor(Self::field(area, label)))
     }
 
     fn place(&self, screen: Rect) -> Rect {

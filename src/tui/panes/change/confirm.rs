@@ -1,71 +1,34 @@
 //! The confirmation of one change, or of the same change to several objects.
 
 use compact_str::CompactString;
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
-use serde_json::Value;
 
-use super::{deletion, edit};
-use crate::base::{Error, Result, SafeText};
-use crate::bus::ApprovalState;
-use crate::gate::{Diff, DiffLine, DiffOp, Effect, Preview, Reply, Request, Target};
+use super::deletion::Deletion;
+use super::editing::Editing;
+use super::facts::facts;
+use super::{Step, draw};
+use crate::base::{Code, Error, Result, SafeText};
+use crate::gate::{Effect, Preview, Reply};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::ObjectRef;
 use crate::tui::pane::{Handled, Look, Pane};
-use crate::tui::widgets::card::{Answer, Card, Facts};
-use crate::tui::widgets::dialog;
+use crate::tui::widgets::card::{Answer, Card};
 use crate::tui::widgets::input::Input;
-use crate::tui::widgets::prose::{Ink, Prose};
 
 /// Calls of one change under way at the same time.
 const AT_ONCE: usize = 8;
-const NAMING: &str = "type the target's name: ";
-
-/// One call to make, and what it is called in messages: `delete pods web-1`.
-#[derive(Debug, Clone)]
-pub struct Step {
-    pub request: Request,
-    pub label: String,
-}
-
-/// How objects are deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Deletion {
-    cascade: usize,
-    grace: usize,
-    pub force: bool,
-}
-
-impl Deletion {
-    const CASCADES: [&'static str; 3] = ["background", "foreground", "orphan"];
-    const GRACES: [Option<u32>; 5] = [None, Some(0), Some(10), Some(60), Some(300)];
-
-    pub fn cascade(self) -> &'static str {
-        Self::CASCADES[self.cascade % Self::CASCADES.len()]
-    }
-
-    /// Seconds; `None` is the object's own.
-    pub fn grace(self) -> Option<u32> {
-        Self::GRACES[self.grace % Self::GRACES.len()]
-    }
-
-    fn line(self) -> String {
-        let grace = self.grace().map_or_else(|| "its own".to_owned(), |s| format!("{s} s"));
-        let force = if self.force { "on" } else { "off" };
-        format!("c cascade: {}   g grace: {grace}   f force: {force}", self.cascade())
-    }
-}
 
 /// Where the change is.
-enum Stage {
+pub(super) enum Stage {
     /// What it would do is being computed.
     Previewing,
     Asking,
-    /// Several calls run; how many are done, and what went wrong.
+    /// The calls run; how many are done, and what went wrong.
     Running {
         started: usize,
         done: usize,
@@ -75,18 +38,17 @@ enum Stage {
 
 pub struct ConfirmPane {
     effect: Effect,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     previews: Vec<Option<Preview>>,
     tickets: Vec<(Ticket, usize)>,
-    stage: Stage,
-    card: Option<Card>,
-    error: Option<Error>,
-    hint: Option<String>,
+    pub(super) stage: Stage,
+    pub(super) card: Option<Card>,
+    pub(super) error: Option<Error>,
+    pub(super) hint: Option<String>,
     delete: Option<(Vec<ObjectRef>, Deletion)>,
-    edit: Option<(ObjectRef, String)>,
-    editor: Option<Ticket>,
+    edit: Option<Editing>,
     /// The target's name while it is typed.
-    naming: Option<Input>,
+    pub(super) naming: Option<Input>,
 }
 
 impl ConfirmPane {
@@ -102,23 +64,20 @@ impl ConfirmPane {
             hint: None,
             delete: None,
             edit: None,
-            editor: None,
             naming: None,
         }
     }
 
-    /// The deletion of some objects; `force` for killing them.
-    pub fn delete(objects: &[ObjectRef], force: bool) -> Self {
-        let options = Deletion { force, grace: usize::from(force), ..Deletion::default() };
-        let steps = objects.iter().map(|o| deletion(o, options)).collect();
+    /// The deletion of some objects; `kill` for not waiting until they have ended.
+    pub fn delete(objects: &[ObjectRef], kill: bool) -> Self {
+        let options = if kill { Deletion::killing() } else { Deletion::default() };
+        let steps = objects.iter().map(|o| options.step(o)).collect();
         Self { delete: Some((objects.to_vec(), options)), ..Self::new(Effect::Destroy, steps) }
     }
 
-    /// Lets the manifest be edited again before it is confirmed.
-    #[must_use]
-    pub fn editing(mut self, object: ObjectRef, text: String) -> Self {
-        self.edit = Some((object, text));
-        self
+    /// The replacement of an object by its edited manifest, which can be edited again until it is there.
+    pub fn edit(edit: Editing) -> Self {
+        Self { edit: Some(edit.clone()), ..Self::new(Effect::Change, vec![edit.step()]) }
     }
 
     /// Asks what the steps would do, from the start.
@@ -127,8 +86,13 @@ impl ConfirmPane {
             cx.cancel(ticket);
         }
         self.previews = vec![None; self.steps.len()];
-        self.error = None;
+        self.hint = None;
         self.stage = Stage::Previewing;
+        self.error = self.edit.as_ref().and_then(Editing::mistake);
+        if self.error.is_some() {
+            self.card = None;
+            return;
+        }
         for index in 0..self.steps.len().min(AT_ONCE) {
             self.preview_one(index, cx);
         }
@@ -158,69 +122,13 @@ impl ConfirmPane {
         }
         if self.tickets.is_empty() && self.previews.iter().all(Option::is_some) {
             self.stage = Stage::Asking;
-            let facts = self.facts();
+            let previews: Vec<Preview> = self.previews.iter().flatten().cloned().collect();
+            let facts = facts(self.effect, &self.steps, &previews);
             match &mut self.card {
                 Some(card) => card.replace(facts, None, cx.now),
                 None => self.card = Some(Card::new(facts)),
             }
         }
-    }
-
-    fn facts(&self) -> Facts {
-        let mut all = self.previews.iter().flatten();
-        let mut preview = all.next().cloned().unwrap_or_else(|| Preview::of(Target::default()));
-        let others: Vec<String> = if self.steps.len() > 1 {
-            self.previews.iter().flatten().map(|p| p.target.to_string()).collect()
-        } else {
-            Vec::new()
-        };
-        if self.steps.len() > 1 {
-            let mut lines = Vec::new();
-            for p in self.previews.iter().flatten().filter(|p| !p.diff.is_empty()) {
-                lines.push(DiffLine { op: DiffOp::Hunk, text: p.target.to_string() });
-                lines.extend(p.diff.lines.iter().cloned());
-            }
-            preview.diff = Diff { lines };
-            for p in all {
-                append(&mut preview.affects, &p.affects);
-                append(&mut preview.warnings, &p.warnings);
-                append(&mut preview.checks, &p.checks);
-            }
-            preview.equivalent = None;
-            preview.target.name = format!("({} objects)", self.steps.len());
-        }
-        let arguments = match self.steps.as_slice() {
-            [one] => one.request.arguments.clone(),
-            several => Value::Array(several.iter().map(|s| s.request.arguments.clone()).collect()),
-        };
-        Facts {
-            actor: None,
-            operation: self.steps.first().map(|s| s.request.operation.clone()).unwrap_or_default(),
-            effect: self.effect,
-            reason: None,
-            arguments,
-            name: self.name_to_type(&preview.target),
-            preview,
-            amended: None,
-            expires_at: None,
-            state: ApprovalState::Pending,
-            others,
-            binding: Vec::new(),
-        }
-    }
-
-    /// What takes others with it asks for its name; a pod does not.
-    fn name_to_type(&self, target: &Target) -> Option<String> {
-        const WIDE: [&str; 5] = [
-            "namespace",
-            "node",
-            "customresourcedefinition.apiextensions.k8s.io",
-            "persistentvolume",
-            "persistentvolumeclaim",
-        ];
-        let wide =
-            WIDE.iter().any(|w| *w == target.kind || w.split('.').next() == Some(target.kind.as_str()));
-        (self.effect == Effect::Destroy && wide && self.steps.len() == 1).then(|| target.name.clone())
     }
 
     fn confirm(&mut self, cx: &mut Cx<'_>) {
@@ -239,7 +147,8 @@ impl ConfirmPane {
         for (step, preview) in self.steps.iter_mut().zip(&self.previews) {
             step.request.expect = preview.as_ref().and_then(|p| p.version.clone());
         }
-        if let [only] = self.steps.as_slice() {
+        // What was typed must come back if the change fails: then the dialog waits for the end.
+        if let ([only], None) = (self.steps.as_slice(), &self.edit) {
             cx.run(only.request.clone(), only.label.clone());
             cx.close();
             return;
@@ -266,6 +175,12 @@ impl ConfirmPane {
         match result {
             Ok(Reply::Done { .. }) => {}
             Ok(Reply::Held(held)) => failed.push(format!("{}: {}", self.steps[index].label, held.reason)),
+            Err(error) if self.edit.is_some() => {
+                self.stage = Stage::Previewing;
+                self.card = None;
+                self.error = Some(error);
+                return;
+            }
             Err(error) => failed.push(format!("{}: {}", self.steps[index].label, error.message)),
         }
         let (done, all, wrong) = (*done, self.steps.len(), failed.first().cloned());
@@ -275,7 +190,8 @@ impl ConfirmPane {
         }
         match wrong {
             None => {
-                cx.flash(Flash::info(format!("{all} done")));
+                let what = if all == 1 { self.steps[0].label.clone() } else { all.to_string() };
+                cx.flash(Flash::info(format!("{what}: done")));
                 cx.close();
             }
             Some(first) if failures == 1 => self.hint = Some(first),
@@ -283,23 +199,44 @@ impl ConfirmPane {
         }
     }
 
+    /// Turns an option of a deletion; the preview is computed anew.
     fn option(&mut self, action: &str, cx: &mut Cx<'_>) -> Handled {
-        let Some((objects, options)) =
-            self.delete.as_mut().filter(|_| !matches!(self.stage, Stage::Running { .. }))
-        else {
+        let running = matches!(self.stage, Stage::Running { .. });
+        let Some((objects, options)) = self.delete.as_mut().filter(|_| !running) else { return Handled::No };
+        if !options.turn(action) {
             return Handled::No;
-        };
-        match action {
-            "force" => options.force = !options.force,
-            "cascade" => options.cascade += 1,
-            "grace" => options.grace += 1,
-            _ => return Handled::No,
         }
-        self.steps = objects.iter().map(|o| deletion(o, *options)).collect();
+        self.steps = objects.iter().map(|o| options.step(o)).collect();
         self.preview(cx);
         Handled::Yes
     }
 
+    /// Esc. Typed text goes only when it is pressed twice.
+    fn leave(&mut self) -> Handled {
+        if self.naming.take().is_some() {
+            return Handled::Yes;
+        }
+        let nothing = self.card.as_ref().is_some_and(|c| c.facts.preview.diff.is_empty());
+        if !nothing && self.edit.as_mut().is_some_and(Editing::keeps) {
+            self.hint = Some("Esc again throws the edit away; e goes back to it".to_owned());
+            return Handled::Yes;
+        }
+        Handled::No
+    }
+
+    /// Enter, where the target's name is typed.
+    fn named(&mut self) {
+        let Some(input) = self.naming.take() else {
+            self.hint = Some("Enter changes nothing: y does".to_owned());
+            return;
+        };
+        self.hint = match self.card.as_mut().map(|c| c.name_typed(input.text())) {
+            Some(Err(why)) => Some(why),
+            _ => Some("that is the name: y does it now".to_owned()),
+        };
+    }
+
+    /// What happens, in a few words.
     fn heading(&self) -> String {
         match self.steps.as_slice() {
             [one] => one.label.clone(),
@@ -310,40 +247,55 @@ impl ConfirmPane {
         }
     }
 
-    fn split(&self, area: Rect) -> (Rect, Rect) {
-        let inside = dialog::inside(area);
-        let height = inside.height.saturating_sub(2);
-        (Rect { height, ..inside }, Rect { y: inside.y + height, height: inside.height - height, ..inside })
+    /// What to do about an error: an edit knows better than the error itself.
+    pub(super) fn next_step<'a>(&self, error: &'a Error) -> &'a str {
+        match &self.edit {
+            Some(_) if error.code == Code::Conflict => "e lays your edit on what is there now, and shows both.",
+            Some(_) if error.next.is_none() => "Nothing is lost: e goes back to the text.",
+            _ => error.next_step(),
+        }
     }
 
-    fn keys(&self) -> Vec<(&'static str, &'static str)> {
-        let mut keys = Vec::new();
-        match &self.stage {
-            Stage::Running { started, done, .. } if done < started => return vec![("Esc", "stop")],
-            Stage::Running { .. } => return vec![("Esc", "close")],
-            Stage::Previewing => {}
-            Stage::Asking => {
-                if self.card.as_ref().is_some_and(|c| c.below() > 0) {
-                    keys.push(("PageDown", "more"));
-                }
-                keys.push(("y", "do it"));
-                keys.push(("p", "all parameters"));
+    /// The options of a deletion in words.
+    pub(super) fn options(&self) -> Option<String> {
+        self.delete.as_ref().map(|(_, options)| options.line())
+    }
+
+    fn edited(&mut self, result: Result<Option<String>>, cx: &mut Cx<'_>) {
+        let Some(edit) = &mut self.edit else { return };
+        match result {
+            Ok(text) => {
+                edit.take(text);
+                self.steps = vec![edit.step()];
+                self.preview(cx);
             }
+            Err(error) => cx.error(&error),
         }
-        if self.edit.is_some() {
-            keys.push(("e", "edit again"));
+    }
+
+    fn replied(&mut self, ticket: Ticket, result: Result<Reply>, cx: &mut Cx<'_>) {
+        if let Some(edit) = self.edit.as_mut().filter(|e| e.is_reading(ticket)) {
+            match result {
+                Ok(Reply::Done { output, .. }) => edit.read(&output, cx),
+                Ok(Reply::Held(held)) => {
+                    edit.reading_failed();
+                    self.hint = Some(held.reason);
+                }
+                Err(error) => {
+                    edit.reading_failed();
+                    self.hint = Some(format!("{}. {}", error.message, error.next_step()));
+                }
+            }
+        } else if let Some(index) = take(&mut self.tickets, ticket) {
+            self.ran(index, result, cx);
         }
-        keys.push(("Esc", "not now"));
-        keys
     }
 }
 
-fn append(all: &mut Vec<String>, more: &[String]) {
-    for text in more {
-        if !all.contains(text) {
-            all.push(text.clone());
-        }
-    }
+/// The step that a ticket is of.
+fn take(tickets: &mut Vec<(Ticket, usize)>, ticket: Ticket) -> Option<usize> {
+    let at = tickets.iter().position(|(t, _)| *t == ticket)?;
+    Some(tickets.swap_remove(at).1)
 }
 
 impl Pane for ConfirmPane {
@@ -352,11 +304,20 @@ impl Pane for ConfirmPane {
     }
 
     fn modes(&self) -> Vec<CompactString> {
-        if self.delete.is_some() {
-            vec!["deletion".into(), "decision".into()]
-        } else {
-            vec!["decision".into()]
+        if self.naming.is_some() {
+            return vec!["field".into()];
         }
+        let asking = matches!(self.stage, Stage::Asking);
+        let idle = !matches!(self.stage, Stage::Running { .. });
+        let all = [
+            ("change", asking),
+            ("edited", idle && self.edit.is_some()),
+            ("deletion", idle && self.delete.is_some()),
+            ("card", self.card.is_some()),
+            // Enter is nothing yet.
+            ("waiting", self.card.is_none()),
+        ];
+        all.into_iter().filter(|(_, holds)| *holds).map(|(mode, _)| mode.into()).collect()
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
@@ -368,153 +329,73 @@ impl Pane for ConfirmPane {
     }
 
     fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        if matches!(action.name, "cancel" | "back") {
+            return self.leave();
+        }
+        if let Some(edit) = &mut self.edit {
+            edit.stays();
+        }
         if self.option(action.name, cx) == Handled::Yes {
             return Handled::Yes;
         }
         if action.name == "amend"
-            && let Some((_, text)) = &self.edit
+            && let Some(edit) = self.edit.as_mut().filter(|_| !matches!(self.stage, Stage::Running { .. }))
         {
-            self.editor = Some(cx.editor(text.clone(), ".yaml"));
+            edit.again(self.error.as_ref(), cx);
             return Handled::Yes;
         }
         let Some(card) = &mut self.card else { return Handled::No };
         self.hint = None;
         match action.name {
-            "up" => card.scroll_by(-1),
-            "down" => card.scroll_by(1),
-            "page_up" => card.page_by(-1),
-            "page_down" => card.page_by(1),
-            "parameters" => card.turn(),
+            "accept" => self.named(),
             "approve" => self.confirm(cx),
-            "accept" => self.hint = Some("Enter changes nothing: y does".to_owned()),
+            other if card.scroll(other) => {}
             _ => return Handled::No,
         }
         Handled::Yes
     }
 
     fn text(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> Handled {
+        self.naming.as_mut().map_or(Handled::No, |input| input.key(key).into())
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) -> Handled {
         let Some(input) = &mut self.naming else { return Handled::No };
-        match key.code {
-            KeyCode::Esc => self.naming = None,
-            KeyCode::Enter => {
-                let text = input.text().to_owned();
-                self.naming = None;
-                self.hint = match self.card.as_mut().map(|c| c.name_typed(&text)) {
-                    Some(Err(why)) => Some(why),
-                    _ => Some("that is the name: y does it now".to_owned()),
-                };
-            }
-            _ => {
-                input.key(key);
-            }
-        }
+        input.paste(text);
         Handled::Yes
     }
 
     fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
-        let found = |tickets: &mut Vec<(Ticket, usize)>, ticket: Ticket| {
-            let at = tickets.iter().position(|(t, _)| *t == ticket)?;
-            Some(tickets.swap_remove(at).1)
-        };
         match message {
             Message::Preview { ticket, result } => {
-                if let Some(index) = found(&mut self.tickets, ticket) {
+                if let Some(index) = take(&mut self.tickets, ticket) {
                     self.previewed(index, result, cx);
                 }
             }
-            Message::Reply { ticket, result } => {
-                if let Some(index) = found(&mut self.tickets, ticket) {
-                    self.ran(index, result, cx);
-                }
-            }
-            Message::Edited { ticket, result } if self.editor == Some(ticket) => {
-                self.editor = None;
-                match (result, &mut self.edit) {
-                    (Ok(Some(text)), Some((object, kept))) => {
-                        kept.clone_from(&text);
-                        self.steps = vec![edit::step(object, &text)];
-                        self.preview(cx);
-                    }
-                    (Err(error), _) => cx.error(&error),
-                    _ => {}
-                }
+            Message::Reply { ticket, result } => self.replied(ticket, result, cx),
+            Message::Edited { ticket, result } if self.edit.as_ref().is_some_and(|e| e.is_edited(ticket)) => {
+                self.edited(result, cx);
             }
             _ => {}
         }
     }
 
     fn layout(&mut self, area: Rect, _now: Timestamp) {
-        let (body, _) = self.split(area);
+        let (body, _) = draw::split(area);
         if let Some(card) = &mut self.card {
             card.layout(body);
         }
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let theme = look.theme;
-        dialog::frame(look, area, buf, self.title(look), Line::default(), &self.keys());
-        let (body, foot) = self.split(area);
-        match (&self.error, &self.card) {
-            (Some(error), _) => {
-                let mut p = Prose::new(body.width);
-                p.words((Ink::Error, ""), Ink::Error, &error.message);
-                p.words((Ink::Text, ""), Ink::Text, error.next_step());
-                for (y, row) in (body.y..body.bottom()).zip(p.done()) {
-                    row.compose(theme).draw(buf, body.x, y, body.width, 0);
-                }
-            }
-            (None, Some(card)) => {
-                for (y, row) in (body.y..).zip(card.visible()) {
-                    row.compose(theme).draw(buf, body.x, y, body.width, 0);
-                }
-            }
-            (None, None) => {
-                buf.set_stringn(
-                    body.x,
-                    body.y,
-                    "asking what it would do…",
-                    usize::from(body.width),
-                    theme.dim,
-                );
-            }
-        }
-        if foot.height < 2 {
-            return;
-        }
-        let width = usize::from(foot.width);
-        if let Some((_, options)) = &self.delete {
-            buf.set_stringn(foot.x, foot.y, options.line(), width, theme.dialog_label);
-        }
-        if let Some(input) = &self.naming {
-            let (x, _) = buf.set_stringn(foot.x, foot.y + 1, NAMING, width, theme.dialog_label);
-            input.draw(
-                Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 },
-                buf,
-                theme.dialog_field,
-            );
-            return;
-        }
-        let text = match (&self.stage, &self.hint) {
-            (_, Some(hint)) => hint.clone(),
-            (Stage::Running { done, failed, .. }, None) => {
-                format!("{done} of {} done, {} failed", self.steps.len(), failed.len())
-            }
-            _ => String::new(),
-        };
-        buf.set_stringn(foot.x, foot.y + 1, &*SafeText::new(&text), width, theme.warning);
+        draw::render(self, look, area, buf);
     }
 
     fn cursor(&self, area: Rect) -> Option<Position> {
-        let (_, foot) = self.split(area);
-        let x = foot.x + u16::try_from(NAMING.len()).unwrap_or(0);
-        let field = Rect { x, y: foot.y + 1, width: foot.right().saturating_sub(x), height: 1 };
-        self.naming.as_ref().map(|input| input.cursor(field))
+        self.naming.as_ref().map(|input| input.cursor(draw::field(area)))
     }
 
     fn place(&self, screen: Rect) -> Rect {
-        let width = screen.width.min(100);
-        let rows = self.card.as_ref().map_or(4, |c| c.wants(width.saturating_sub(4)));
-        let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(dialog::FRAME_ROWS + 2);
-        dialog::centred(screen, width, height.max(dialog::FRAME_ROWS + 6))
+        draw::place(self, screen)
     }
 }

@@ -4,11 +4,11 @@ use compact_str::CompactString;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use serde_json::{Value, json};
 
-use super::{ConfirmPane, Step};
+use super::ConfirmPane;
+use super::editing::Editing;
 use crate::base::SafeText;
-use crate::gate::{Effect, Reply, Request};
+use crate::gate::{Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::ObjectRef;
@@ -17,23 +17,15 @@ use crate::tui::widgets::dialog;
 
 pub struct EditPane {
     object: ObjectRef,
+    /// The manifest as it was read.
+    base: String,
     get: Option<Ticket>,
     edit: Option<Ticket>,
 }
 
 impl EditPane {
     pub fn new(object: ObjectRef) -> Self {
-        Self { object, get: None, edit: None }
-    }
-}
-
-/// The step that puts an edited manifest in the object's place.
-pub(super) fn step(object: &ObjectRef, manifest: &str) -> Step {
-    let mut arguments = object.arguments();
-    arguments["manifest"] = json!(manifest);
-    Step {
-        request: Request::new("resource_edit", arguments),
-        label: format!("edit {} {}", object.plural(), object.name),
+        Self { object, base: String::new(), get: None, edit: None }
     }
 }
 
@@ -62,8 +54,8 @@ impl Pane for EditPane {
         match message {
             Message::Reply { ticket, result } if self.get == Some(ticket) => match result {
                 Ok(Reply::Done { output, .. }) => {
-                    let text = output.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
-                    self.edit = Some(cx.editor(text, ".yaml"));
+                    output["text"].as_str().unwrap_or_default().clone_into(&mut self.base);
+                    self.edit = Some(cx.editor(self.base.clone(), ".yaml"));
                 }
                 Ok(Reply::Held(held)) => {
                     cx.flash(Flash::warning(held.reason));
@@ -78,9 +70,8 @@ impl Pane for EditPane {
                 cx.close();
                 match result {
                     Ok(Some(text)) => {
-                        let confirm = ConfirmPane::new(Effect::Change, vec![step(&self.object, &text)])
-                            .editing(self.object.clone(), text);
-                        cx.layer(Box::new(confirm));
+                        let edit = Editing::new(self.object.clone(), std::mem::take(&mut self.base), text);
+                        cx.layer(Box::new(ConfirmPane::edit(edit)));
                     }
                     Ok(None) => cx.flash(Flash::info("nothing was changed")),
                     Err(error) => cx.error(&error),
@@ -91,7 +82,7 @@ impl Pane for EditPane {
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        dialog::frame(look, area, buf, self.title(look), Line::default(), &[("Esc", "close")]);
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &dialog::keys(look, &self.modes()));
         let inside = dialog::inside(area);
         buf.set_stringn(inside.x, inside.y, "reading the object…", usize::from(inside.width), look.theme.dim);
     }

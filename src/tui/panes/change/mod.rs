@@ -4,18 +4,30 @@
 //! whose effect was shown, bound to the version of the target that it was computed on.
 
 mod confirm;
+mod deletion;
+mod draw;
 mod edit;
+mod editing;
+mod facts;
+mod merge;
 mod scale;
+#[cfg(test)]
+mod tests;
 
-use serde_json::json;
-
-pub use self::confirm::{ConfirmPane, Step};
+pub use self::confirm::ConfirmPane;
 pub use self::edit::EditPane;
 pub use self::scale::ScalePane;
 use crate::base::{Error, Result};
 use crate::gate::{Effect, Request};
 use crate::tui::object::ObjectRef;
 use crate::tui::pane::Pane;
+
+/// One call to make, and what it is called in messages: `delete pods web-1`.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub request: Request,
+    pub label: String,
+}
 
 /// The dialog for one of the actions `delete`, `kill`, `scale` and `restart` on some objects;
 /// `replicas` is how many pods there are now, if that is known.
@@ -59,18 +71,4 @@ fn workload(verb: &str, object: &ObjectRef) -> Result<Step> {
         request: Request::new(format!("{kind}_{verb}"), arguments),
         label: format!("{verb} {kind} {}", object.name),
     })
-}
-
-/// The step that deletes an object.
-fn deletion(object: &ObjectRef, options: confirm::Deletion) -> Step {
-    let mut arguments = object.arguments();
-    arguments["cascade"] = json!(options.cascade());
-    if options.force {
-        arguments["force"] = json!(true);
-    }
-    if let Some(seconds) = options.grace() {
-        arguments["grace_period"] = json!(seconds);
-    }
-    let label = format!("delete {} {}", object.plural(), object.name);
-    Step { request: Request::new("resource_delete", arguments), label }
 }

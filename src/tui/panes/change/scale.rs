@@ -1,7 +1,7 @@
 //! Asks for the number of pods wanted.
 
 use compact_str::CompactString;
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
@@ -17,21 +17,23 @@ use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::input::Input;
 
+/// More pods than any cluster has.
+const DIGITS: usize = 6;
+
 pub struct ScalePane {
     objects: Vec<ObjectRef>,
     input: Input,
-    wrong: Option<String>,
 }
 
 impl ScalePane {
     pub fn new(objects: Vec<ObjectRef>, replicas: Option<u32>) -> Self {
-        let input = replicas.map(|n| Input::new(n.to_string())).unwrap_or_default();
-        Self { objects, input, wrong: None }
+        let input = replicas.map(|n| Input::offer(n.to_string())).unwrap_or_default();
+        Self { objects, input: input.digits().at_most(DIGITS) }
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>) {
         let Ok(replicas) = self.input.text().trim().parse::<u32>() else {
-            self.wrong = Some("a whole number from 0 on".to_owned());
+            self.input.refuse("a whole number, such as 3");
             return;
         };
         let steps = self.objects.iter().filter_map(|o| workload("scale", o).ok()).map(|mut step| {
@@ -81,26 +83,21 @@ impl Pane for ScalePane {
     }
 
     fn text(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> Handled {
-        self.wrong = None;
-        // Letters are nobody's shortcut while a number is typed.
-        match key.code {
-            KeyCode::Char(c) if !c.is_ascii_digit() => Handled::Yes,
-            _ if self.input.key(key) => Handled::Yes,
-            _ => Handled::No,
-        }
+        if self.input.key(key) { Handled::Yes } else { Handled::No }
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) -> Handled {
+        self.input.paste(text);
+        Handled::Yes
     }
 
     fn receive(&mut self, _message: Message, _cx: &mut Cx<'_>) {}
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let keys = [("Enter", "show what it does"), ("Esc", "close")];
-        dialog::frame(look, area, buf, self.title(look), Line::default(), &keys);
+        dialog::frame(look, area, buf, self.title(look), Line::default(), &dialog::keys(look, &self.modes()));
         let inside = dialog::inside(area);
         buf.set_stringn(inside.x, inside.y, "replicas", usize::from(inside.width), look.theme.dialog_label);
-        self.input.draw(Self::field(area), buf, look.theme.dialog_field);
-        if let Some(wrong) = &self.wrong {
-            buf.set_stringn(inside.x, inside.y + 1, wrong, usize::from(inside.width), look.theme.error);
-        }
+        self.input.draw(Self::field(area), buf, look.theme.dialog_field, look.theme);
     }
 
     fn cursor(&self, area: Rect) -> Option<Position> {
@@ -108,6 +105,6 @@ impl Pane for ScalePane {
     }
 
     fn place(&self, screen: Rect) -> Rect {
-        dialog::centred(screen, 50, dialog::FRAME_ROWS + 2)
+        dialog::centred(screen, 50, dialog::FRAME_ROWS + 1)
     }
 }

@@ -1,6 +1,6 @@
 //! The text pane: YAML and descriptions of objects, and any other long text, to read and search.
 
-mod colour;
+pub(super) mod colour;
 mod document;
 
 use std::io::Write as _;

@@ -16,9 +16,8 @@ use super::input::Input;
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub field: Field,
-    /// What was typed; for choices and switches the chosen word.
+    /// What was typed, for choices and switches the chosen word; and what is wrong with it.
     pub input: Input,
-    pub wrong: Option<String>,
 }
 
 /// The form.
@@ -39,7 +38,8 @@ impl Form {
             .map(|field| {
                 let value = known.get(&field.name).filter(|v| !v.is_null()).or(field.default.as_ref());
                 let text = value.map(|v| field.kind.write(v)).unwrap_or_default();
-                Entry { field, input: Input::new(text), wrong: None }
+                let input = field.kind.input(text);
+                Entry { field, input }
             })
             .collect();
         let focus = entries.iter().position(|e| e.field.required && e.input.text().is_empty()).unwrap_or(0);
@@ -89,7 +89,6 @@ impl Form {
             _ => entry.input.key(key),
         };
         if taken {
-            entry.wrong = None;
             self.chosen = None;
         }
         taken
@@ -124,14 +123,15 @@ impl Form {
         self.chosen = Some(next);
         if let Some(entry) = self.entries.get_mut(self.focus) {
             entry.input.set(self.suggestions[next].clone());
-            entry.wrong = None;
         }
         true
     }
 
     fn check(&mut self, index: usize) {
-        if let Some(entry) = self.entries.get_mut(index) {
-            entry.wrong = entry.value().err();
+        if let Some(entry) = self.entries.get_mut(index)
+            && let Err(why) = entry.value()
+        {
+            entry.input.refuse(why);
         }
     }
 
@@ -143,11 +143,10 @@ impl Form {
             match entry.value() {
                 Ok(Some(value)) => {
                     all.insert(entry.field.name.clone(), value);
-                    entry.wrong = None;
                 }
-                Ok(None) => entry.wrong = None,
+                Ok(None) => {}
                 Err(why) => {
-                    entry.wrong = Some(why);
+                    entry.input.refuse(why);
                     wrong.get_or_insert(i);
                 }
             }
@@ -217,7 +216,7 @@ mod tests {
         let names: Vec<_> = form.entries.iter().map(|e| e.field.name.as_str()).collect();
         assert_eq!(&names[..2], ["replicas", "name"]);
         assert!(form.arguments().is_none());
-        assert_eq!(form.focused().and_then(|e| e.wrong.clone()).as_deref(), Some("this is needed"));
+        assert_eq!(form.focused().and_then(|e| e.input.note()), Some("this is needed"));
     }
 
     #[test]

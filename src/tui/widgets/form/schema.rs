@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::tui::widgets::input::Input;
+
 /// One property.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -165,6 +167,15 @@ impl Kind {
                 values.iter().map(|v| item.write(v)).collect::<Vec<_>>().join(", ")
             }
             (_, other) => other.to_string(),
+        }
+    }
+
+    /// The field to type it into, with what is known in it. A number gives way to the first digit typed.
+    pub fn input(&self, known: String) -> Input {
+        match self {
+            Kind::Integer { minimum: Some(0..), .. } => Input::offer(known).digits(),
+            Kind::Integer { .. } | Kind::Number => Input::offer(known),
+            _ => Input::new(known),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Lines of several containers in the order of their times, as far as a short window allows.
+//! Lines of several logs in the order of their times, as far as a short window allows.
 
-use crate::rows::Line;
+use super::Line;
 
 /// Holds lines for one or two turns of the clock, so that containers that write at the same time come out in order.
 /// A line that is late by more than that is given late; none is dropped.

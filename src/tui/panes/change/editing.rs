@@ -1,0 +1,111 @@
+//! An object's manifest under the editor: what was read, what was typed, and how the two meet what is there now.
+
+use serde_json::{Value, json};
+
+use super::{Step, merge};
+use crate::base::{Code, Error};
+use crate::gate::Request;
+use crate::tui::effect::{Cx, Ticket};
+use crate::tui::object::ObjectRef;
+use crate::tui::panes::yaml;
+
+/// One edit, from the first reading to its end.
+#[derive(Debug, Clone)]
+pub struct Editing {
+    object: ObjectRef,
+    /// The manifest as it was read, which the edit began from.
+    base: String,
+    text: String,
+    editor: Option<Ticket>,
+    /// The object is read again, because another changed it.
+    reading: Option<Ticket>,
+    /// Esc was pressed once.
+    leaving: bool,
+}
+
+impl Editing {
+    pub fn new(object: ObjectRef, base: String, text: String) -> Self {
+        Self { object, base, text, editor: None, reading: None, leaving: false }
+    }
+
+    /// The step that puts the edited manifest in the object's place.
+    pub fn step(&self) -> Step {
+        let mut arguments = self.object.arguments();
+        arguments["manifest"] = json!(self.text);
+        Step {
+            request: Request::new("resource_edit", arguments),
+            label: format!("edit {} {}", self.object.plural(), self.object.name),
+        }
+    }
+
+    /// Why it cannot be sent at all: the line that is not YAML, with those around it.
+    pub fn mistake(&self) -> Option<Error> {
+        let mistake = yaml::check(&self.text).err()?;
+        let first = mistake.line.saturating_sub(3);
+        let around: Vec<String> = self
+            .text
+            .lines()
+            .enumerate()
+            .skip(first)
+            .take(5)
+            .map(|(i, line)| format!("{} {:>4} {line}", if i + 1 == mistake.line { ">" } else { " " }, i + 1))
+            .collect();
+        Some(
+            Error::invalid(format!("the manifest is not valid YAML: {mistake}"))
+                .next("Nothing is lost: e goes back to the text.")
+                .details(json!({ "around": around })),
+        )
+    }
+
+    /// Opens the editor again. After a conflict the object is read first, so that the edit stands on what is there.
+    pub fn again(&mut self, error: Option<&Error>, cx: &mut Cx<'_>) {
+        self.leaving = false;
+        if error.is_some_and(|e| e.code == Code::Conflict) {
+            if let Some(old) =
+                self.reading.replace(cx.call(Request::new("resource_get", self.object.arguments())))
+            {
+                cx.cancel(old);
+            }
+        } else {
+            self.editor = Some(cx.editor(self.text.clone(), ".yaml"));
+        }
+    }
+
+    pub fn is_reading(&self, ticket: Ticket) -> bool {
+        self.reading == Some(ticket)
+    }
+
+    /// The object as it is now: the edit is laid on it and opened.
+    pub fn read(&mut self, output: &Value, cx: &mut Cx<'_>) {
+        self.reading = None;
+        let Some(now) = output["text"].as_str() else { return };
+        self.text = merge::onto(&self.base, &self.text, now);
+        now.clone_into(&mut self.base);
+        self.editor = Some(cx.editor(self.text.clone(), ".yaml"));
+    }
+
+    pub fn reading_failed(&mut self) {
+        self.reading = None;
+    }
+
+    pub fn is_edited(&self, ticket: Ticket) -> bool {
+        self.editor == Some(ticket)
+    }
+
+    /// Takes what came out of the editor. `None`: closed as it was opened.
+    pub fn take(&mut self, text: Option<String>) {
+        self.editor = None;
+        if let Some(text) = text {
+            self.text = text;
+        }
+    }
+
+    /// Whether leaving now would throw typed text away; the second time it may.
+    pub fn keeps(&mut self) -> bool {
+        !std::mem::replace(&mut self.leaving, true)
+    }
+
+    pub fn stays(&mut self) {
+        self.leaving = false;
+    }
+}
