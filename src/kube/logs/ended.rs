@@ -47,7 +47,7 @@ pub async fn start<T: Send + 'static>(scope: Scope, query: Query, sink: Sink<T>)
     tokio::spawn(async move {
         let reads = wanted.into_iter().filter_map(|(pod, container)| {
             // It was read once already: it can be read again.
-            Grep::new(query.grep.as_deref(), query.context).ok()?;
+            let grep = Grep::new(query.grep.as_deref(), query.context).ok()?;
             Some(one(&scope, &query, grep, pod, container))
         });
         let read: Vec<_> = futures::stream::iter(reads).buffered(AT_ONCE).collect().await;

@@ -10,6 +10,7 @@ mod garbage;
 mod job;
 pub(super) mod kubelet;
 pub(super) mod node;
+mod pod_status;
 mod pods;
 mod replicas;
 mod service;

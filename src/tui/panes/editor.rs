@@ -301,16 +301,8 @@ impl Pane for EditorPane {
         match action.name {
             "save" => self.save(cx),
             "cancel" | "back" => self.leave(cx),
-            "undo" => {
-                if !self.area.undo() {
-                    self.note = Some("there is nothing more to undo".to_owned());
-                }
-            }
-            "redo" => {
-                if !self.area.redo() {
-                    self.note = Some("there is nothing more to do again".to_owned());
-                }
-            }
+            "undo" if !self.area.undo() => self.note = Some("there is nothing more to undo".to_owned()),
+            "redo" if !self.area.redo() => self.note = Some("there is nothing more to do again".to_owned()),
             "find" => self.find = Some(Input::offer(self.looked_for.clone())),
             "next_match" => {
                 let text = self.looked_for.clone();

@@ -27,7 +27,12 @@ pub fn save(
     };
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
     let mut out = BufWriter::new(file);
-    write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
+    // A full disk may be noticed as late as here. Half a file is not one that was saved.
+    let written = write(&mut out).and_then(|()| out.flush()).and_then(|()| out.get_ref().sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(&path);
+    }
+    written.map_err(failed)?;
     Ok(path)
 }
 

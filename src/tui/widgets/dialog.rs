@@ -69,7 +69,7 @@ pub fn frame(
     // Whole entries only; the last, the way out, is never left out.
     let width = |(key, meaning): &(CompactString, CompactString)| key.width() + 1 + meaning.width();
     let mut room = usize::from(area.width - 4);
-    let reserved = keys.last().map_or(0, |entry| width(entry));
+    let reserved = keys.last().map_or(0, width);
     let mut line = Composed::new();
     for (i, entry) in keys.iter().enumerate() {
         let last = i + 1 == keys.len();

@@ -7,3 +7,4 @@ pub mod form;
 pub mod grid;
 pub mod input;
 pub mod prose;
+pub mod select;

@@ -250,7 +250,9 @@ impl ConfirmPane {
     /// What to do about an error: an edit knows better than the error itself.
     pub(super) fn next_step<'a>(&self, error: &'a Error) -> &'a str {
         match &self.edit {
-            Some(_) if error.code == Code::Conflict => "e lays your edit on what is there now, and shows both.",
+            Some(_) if error.code == Code::Conflict => {
+                "e lays your edit on what is there now, and shows both."
+            }
             Some(_) if error.next.is_none() => "Nothing is lost: e goes back to the text.",
             _ => error.next_step(),
         }

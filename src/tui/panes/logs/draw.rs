@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use super::reading::{self, Level};
 use super::store::{Kind, Stored};
 use super::view::{LogView, Place};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::composed::Composed;
+use crate::tui::widgets::select::{Selection, Spot};
 
 /// The line that the view shows for `line`. At most `limit` bytes of its text are used. Without a
 /// theme only its shape is right, which is enough to measure it.
@@ -17,7 +18,7 @@ pub fn compose(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, limit: 
     let style = |pick: fn(&Theme) -> Style| theme.map(pick).unwrap_or_default();
     let mut out = Composed::new();
     match line.kind {
-        Kind::Mark => {
+        Kind::Mark | Kind::Told => {
             out.push("── ", style(|t| t.dim));
             label(view, line, theme, &mut out);
             out.push(line.text, style(|t| t.title_highlight));
@@ -32,11 +33,7 @@ pub fn compose(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, limit: 
         }
         Kind::Text => {}
     }
-    if view.options.times {
-        let time = line.time.map_or_else(|| "–".to_owned(), |t| clock(view, t));
-        out.push(&format!("{time:<12} "), style(|t| t.dim));
-    }
-    label(view, line, theme, &mut out);
+    head(view, line, theme, &mut out);
     if view.options.readable
         && let Some(record) = reading::record(line.text)
     {
@@ -74,6 +71,25 @@ fn push_record(record: &reading::Record, theme: Option<&Theme>, limit: usize, ou
         out.push(gap, Style::default());
         out.push(time, style(|t| t.dim));
     }
+}
+
+/// What stands before a line's text.
+fn head(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, out: &mut Composed) {
+    if view.options.times {
+        let time = line.time.map_or_else(|| "–".to_owned(), |t| clock(view, t));
+        out.push(&format!("{time:<12} "), theme.map(|t| t.dim).unwrap_or_default());
+    }
+    label(view, line, theme, out);
+}
+
+/// Cells at the left that stay when the text is scrolled: none, unless the columns are locked.
+fn held(view: &LogView, line: &Stored<'_>) -> usize {
+    if !view.options.lock || view.options.wrap || line.kind != Kind::Text {
+        return 0;
+    }
+    let mut out = Composed::new();
+    head(view, line, None, &mut out);
+    out.width()
 }
 
 /// Where the line comes from, if there is more than one source.
@@ -201,8 +217,24 @@ fn place(view: &LogView, index: usize, row: usize) -> Place {
     Place { number: view.number(index).unwrap_or_default(), row }
 }
 
-/// Draws the lines from `view.top` on.
-pub fn draw(view: &LogView, theme: &Theme, area: Rect, buf: &mut Buffer, focused: bool) {
+/// A row on the screen.
+struct Row<'a> {
+    number: u64,
+    y: u16,
+    line: &'a Composed,
+    /// Cells of its beginning that stay at the left, and the byte of the line that stands behind them.
+    held: usize,
+    start: usize,
+}
+
+/// Calls `each` with the rows from `view.top` on, until it says that it has seen enough.
+fn each_row(
+    view: &LogView,
+    theme: Option<&Theme>,
+    area: Rect,
+    selection: Option<&Selection>,
+    mut each: impl FnMut(Row<'_>) -> bool,
+) {
     let width = usize::from(area.width);
     let mut index = view.index_of(view.top.number);
     let mut skip = view.top.row;
@@ -213,23 +245,70 @@ pub fn draw(view: &LogView, theme: &Theme, area: Rect, buf: &mut Buffer, focused
         // Four bytes are the most that a cell takes; escape sequences are seldom longer than that.
         let cells = if view.options.wrap { (skip + room) * width } else { view.left + width };
         let limit = if view.options.wrap { cells * 8 } else { cells.saturating_mul(8).max(4096) };
-        let composed = compose(view, &line, Some(theme), limit);
+        let mut composed = compose(view, &line, theme, limit);
+        if let Some(range) = selection.and_then(|s| s.range(line.number, composed.text().len())) {
+            composed.paint(range, Style::new().add_modifier(Modifier::REVERSED));
+        }
+        let held = held(view, &line).min(width);
         let starts = if view.options.wrap {
             composed.rows(width, skip + room)
         } else {
-            vec![composed.offset(view.left)]
+            vec![composed.offset(held + view.left)]
         };
-        let current = line.number == view.cursor;
         for start in starts.iter().skip(skip).take(room) {
-            composed.draw(buf, area.x, y, area.width, *start);
-            if current && focused {
-                buf.set_style(Rect { y, height: 1, ..area }, theme.cursor);
+            let row = Row { number: line.number, y, line: &composed, held, start: *start };
+            if !each(row) {
+                return;
             }
             y += 1;
         }
         skip = 0;
         index += 1;
     }
+}
+
+/// Draws the lines from `view.top` on.
+pub fn draw(
+    view: &LogView,
+    selection: Option<&Selection>,
+    theme: &Theme,
+    area: Rect,
+    buf: &mut Buffer,
+    focused: bool,
+) {
+    each_row(view, Some(theme), area, selection, |row| {
+        let held = u16::try_from(row.held).unwrap_or(area.width);
+        row.line.draw(buf, area.x, row.y, held, 0);
+        row.line.draw(buf, area.x + held, row.y, area.width - held, row.start);
+        if row.number == view.cursor && focused {
+            buf.set_style(Rect { y: row.y, height: 1, ..area }, theme.cursor);
+        }
+        true
+    });
+}
+
+/// The character under the mouse. Right of a line's end it is the end.
+pub fn spot(view: &LogView, area: Rect, column: u16, y: u16) -> Option<Spot> {
+    let mut found = None;
+    each_row(view, None, area, None, |row| {
+        if row.y != y {
+            return true;
+        }
+        let x = usize::from(column.saturating_sub(area.x));
+        let from = if x < row.held { 0 } else { row.start };
+        let cell = if x < row.held { x } else { x - row.held };
+        let rest = Composed::plain(&row.line.text()[from..], Style::default());
+        found =
+            Some(Spot { line: row.number, bytes: from + rest.offset(cell)..from + rest.offset(cell + 1) });
+        false
+    });
+    found
+}
+
+/// A line as it is shown, without its colours.
+pub fn shown_text(view: &LogView, number: u64) -> Option<String> {
+    let line = view.line(number)?;
+    Some(compose(view, &line, None, usize::MAX).text().to_owned())
 }
 
 #[cfg(test)]
@@ -266,7 +345,7 @@ mod tests {
 
     fn show(view: &mut LogView, width: u16, height: u16) -> String {
         view.top = settle(view, usize::from(width), usize::from(height));
-        frame(width, height, |area, buf| draw(view, &theme(), area, buf, true))
+        frame(width, height, |area, buf| draw(view, None, &theme(), area, buf, true))
     }
 
     #[test]
@@ -292,6 +371,53 @@ mod tests {
         v.cursor = 0;
         v.options.readable = false;
         insta::assert_snapshot!(show(&mut v, 8, 5));
+    }
+
+    #[test]
+    fn locked_columns_stay_when_the_text_is_scrolled() {
+        let mut v = view(&[("api-1", "0123456789abcdef"), ("api-2", "日本語日本語日本語")]);
+        v.options.lock = true;
+        v.left = 4;
+        insta::assert_snapshot!(show(&mut v, 16, 2));
+        v.options.lock = false;
+        insta::assert_snapshot!(show(&mut v, 16, 2));
+    }
+
+    #[test]
+    fn the_mouse_finds_the_character_under_it() {
+        let mut v = view(&[("api-1", "0123456789abcdef"), ("api-2", "日本語")]);
+        let area = Rect::new(2, 1, 16, 4);
+        v.top = settle(&v, 16, 4);
+        let at = |v: &LogView, x, y| {
+            spot(v, area, x, y).map(|s| shown_text(v, s.line).unwrap()[s.bytes].to_owned())
+        };
+        assert_eq!(at(&v, 2, 1).as_deref(), Some("a"), "the label is text too");
+        assert_eq!(at(&v, 8, 1).as_deref(), Some("0"));
+        assert_eq!(at(&v, 8, 2).as_deref(), Some("日"));
+        assert_eq!(at(&v, 17, 2).as_deref(), Some(""), "right of the end");
+        assert_eq!(at(&v, 8, 4), None);
+        v.options.lock = true;
+        v.left = 4;
+        assert_eq!((at(&v, 2, 1).as_deref(), at(&v, 8, 1).as_deref()), (Some("a"), Some("4")));
+        v.options.wrap = true;
+        v.left = 0;
+        assert_eq!(at(&v, 2, 2).as_deref(), Some("a"), "the second row of a wrapped line");
+    }
+
+    #[test]
+    fn a_screen_of_long_lines_is_wrapped_in_no_time() {
+        let long = "日x".repeat(25_000);
+        let mut v = view(&(0..30).map(|_| ("a", long.as_str())).collect::<Vec<_>>());
+        v.options.wrap = true;
+        v.options.follow = false;
+        let started = std::time::Instant::now();
+        for _ in 0..10 {
+            v.move_by(1);
+            show(&mut v, 80, 24);
+        }
+        let frame = started.elapsed() / 10;
+        println!("100 kB lines, none of ASCII, wrapped, 80x24: {frame:?} a frame");
+        assert!(frame < std::time::Duration::from_millis(500), "{frame:?} a frame, even unoptimized");
     }
 
     #[test]

@@ -1,101 +1,52 @@
 //! The logs pane: the merged stream of one or more objects, searched, marked and saved.
 //!
-//! `store` keeps the lines, `search` finds among them on a worker, `view` knows what is shown and
-//! where the cursor is, `reading` makes single lines readable and `draw` puts them on the screen.
+//! `stream` says what is read and in which order, `store` keeps the lines, `search` finds among them on a worker, `view` knows what is shown and
+//! where the cursor is, `reading` makes single lines readable, `draw` and `status` put all on the screen, and
+//! `output` on the clipboard and into files.
 
 mod draw;
+mod output;
 mod reading;
 mod search;
+mod status;
 mod store;
+mod stream;
 mod view;
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use compact_str::CompactString;
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
-use serde_json::{Value, json};
+use ratatui::text::Line;
+use serde_json::json;
 
+use self::output::{Lines, Saved};
 use self::search::Filter;
 pub use self::search::compile;
+use self::stream::{Range, Stream};
 use self::view::{Job, LogView};
-use super::save::save;
-use crate::base::{Error, Result, SafeText};
-use crate::gate::{Frame, Request};
+use crate::base::{Result, SafeText};
+use crate::gate::Frame;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::LogTarget;
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::widgets::select::Selection;
 
-/// Terminals take about this much through OSC 52.
-const COPY_BYTES: usize = 72 << 10;
-/// How many lines to start from, as k9s's default.
-const TAIL: u32 = 1000;
-/// Long before any log that a node still keeps.
-const EVER: &str = "3650d";
-
-/// From where the log is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Range {
-    Tail,
-    Head,
-    Since(u32),
-}
-
-impl Range {
-    /// `tail`, `head`, or minutes and hours: `15m`, `1h`.
-    fn parse(words: &str) -> Option<Self> {
-        match words {
-            "tail" => Some(Range::Tail),
-            "head" => Some(Range::Head),
-            other => {
-                let (number, unit) = other.split_at_checked(other.len().checked_sub(1)?)?;
-                let seconds = match unit {
-                    "s" => 1,
-                    "m" => 60,
-                    "h" => 3600,
-                    _ => return None,
-                };
-                number.parse::<u32>().ok()?.checked_mul(seconds).map(Range::Since)
-            }
-        }
-    }
-
-    fn label(self) -> String {
-        match self {
-            Range::Tail => "tail".to_owned(),
-            Range::Head => "head".to_owned(),
-            Range::Since(s) if s % 3600 == 0 => format!("{}h", s / 3600),
-            Range::Since(s) => format!("{}m", s / 60),
-        }
-    }
-}
-
-/// What the stream is doing.
-#[derive(Debug, Clone, PartialEq)]
-enum Stream {
-    Opening,
-    Open,
-    /// It came to its end, as that of a container that has ended does.
-    Ended,
-    Failed(Error),
-}
+/// Lines that the wheel moves.
+const WHEEL: isize = 3;
 
 pub struct LogsPane {
-    target: LogTarget,
-    range: Range,
-    all_containers: bool,
-    view: LogView,
     stream: Stream,
-    watch: Vec<Ticket>,
+    view: LogView,
     job: Option<(Ticket, u64, Arc<AtomicBool>)>,
     saving: Option<Ticket>,
     typed: String,
+    selection: Option<Selection>,
     rows: usize,
     width_cells: usize,
 }
@@ -105,61 +56,22 @@ impl LogsPane {
         let mut view = LogView::default();
         view.options.zone = jiff::tz::TimeZone::system();
         Self {
-            all_containers: target.container.is_none(),
-            target,
-            range: Range::Tail,
+            stream: Stream::new(target),
             view,
-            stream: Stream::Opening,
-            watch: Vec::new(),
             job: None,
             saving: None,
             typed: String::new(),
+            selection: None,
             rows: 0,
             width_cells: 0,
         }
     }
 
-    /// The arguments of `log_read` for one object.
-    fn arguments(&self, index: usize) -> Value {
-        let Some(object) = self.target.objects.get(index) else { return Value::Null };
-        let kind = object.plural();
-        let name = if matches!(kind, "pods" | "pod") {
-            object.name.to_string()
-        } else {
-            format!("{kind}/{}", object.name)
-        };
-        let mut all = json!({ "name": name });
-        for (field, value) in [("cluster", &object.cluster), ("namespace", &object.namespace)] {
-            if !value.is_empty() {
-                all[field] = json!(value);
-            }
-        }
-        if let Some(container) = self.target.container.as_ref().filter(|_| !self.all_containers) {
-            all["container"] = json!(container);
-        }
-        match self.range {
-            Range::Tail => all["tail"] = json!(TAIL),
-            Range::Head => all["since"] = json!(EVER),
-            Range::Since(seconds) => all["since"] = json!(format!("{seconds}s")),
-        }
-        if self.target.previous {
-            all["previous"] = json!(true);
-        }
-        all
-    }
-
     /// Reads again from the chosen range, into an empty view.
     fn open(&mut self, cx: &mut Cx<'_>) {
-        for ticket in self.watch.drain(..) {
-            cx.cancel(ticket);
-        }
         self.view.clear();
-        self.stream = Stream::Opening;
-        for index in 0..self.target.objects.len() {
-            let request = Request::new("log_read", self.arguments(index));
-            self.watch.push(cx.watch(request));
-        }
-        if matches!(self.range, Range::Head) {
+        self.stream.open(cx);
+        if self.stream.range == Range::Head {
             self.view.options.follow = false;
         } else {
             self.view.end();
@@ -179,70 +91,55 @@ impl LogsPane {
     }
 
     fn copy(&mut self, cx: &mut Cx<'_>) {
-        let mut lines = Vec::new();
-        let mut bytes = 0;
-        for index in (0..self.view.shown()).rev() {
-            let Some(number) = self.view.number(index) else { break };
-            let text = self.view.text_of(number);
-            bytes += text.len() + 1;
-            if bytes > COPY_BYTES {
-                break;
-            }
-            lines.push(text);
+        let (text, lines) = output::newest(&self.view);
+        let shown = self.view.shown();
+        if shown == 0 {
+            cx.flash(Flash::info("there is no line to copy"));
+            return;
         }
-        lines.reverse();
-        let note = if lines.len() < self.view.shown() {
-            format!("the newest {} of {} lines are on the clipboard", lines.len(), self.view.shown())
+        cx.copy(text);
+        cx.flash(if lines < shown {
+            Flash::warning(format!(
+                "the newest {lines} of {shown} lines are on the clipboard, which takes no more"
+            ))
+            .next("Ctrl-s saves all of them to a file.")
         } else {
-            format!("{} lines are on the clipboard", lines.len())
-        };
-        cx.copy(lines.join("\n"));
-        cx.flash(Flash::info(note).next("Ctrl-s saves all of them to a file."));
+            Flash::info(format!("{lines} lines are on the clipboard"))
+        });
     }
 
-    /// Writes the lines shown to a file, on a worker: there may be a million.
     fn save(&mut self, cx: &mut Cx<'_>) {
-        let chunks = self.view.store.snapshot();
-        let sources: Vec<String> =
-            self.view.store.sources().iter().map(|s| format!("{}/{}", s.pod, s.container)).collect();
-        let filter = self.view.filter().cloned();
-        let (name, now) = (self.subject(), cx.now);
-        self.saving = Some(cx.job(move || {
-            save(&name, "log", now, |out| {
-                for chunk in &chunks {
-                    for line in (0..chunk.len()).map(|i| chunk.line(i)) {
-                        if filter.as_ref().is_some_and(|f| !f.matches(line.text.as_bytes())) {
-                            continue;
-                        }
-                        if let Some(time) = line.time.and_then(|t| Timestamp::from_nanosecond(t.into()).ok())
-                        {
-                            write!(out, "{time} ")?;
-                        }
-                        if let Some(source) = line.source.and_then(|s| sources.get(usize::from(s))) {
-                            write!(out, "{} ", SafeText::new(source))?;
-                        }
-                        writeln!(out, "{}", SafeText::new(line.text))?;
-                    }
-                }
-                Ok(())
-            })
-        }));
+        if self.saving.is_some() {
+            return;
+        }
+        let lines = Lines {
+            chunks: self.view.store.snapshot(),
+            sources: self.view.store.sources().to_vec(),
+            filter: self.view.filter().filter(|_| !self.view.is_among_all()).cloned(),
+        };
+        let (name, now) = (self.stream.subject(), cx.now);
+        self.saving = Some(cx.job(move || lines.save(&name, now)));
     }
 
-    /// What the log is of, for titles and file names: `shop/api-1:main`.
-    fn subject(&self) -> String {
-        match self.target.objects.as_slice() {
-            [one] => {
-                let mut text = one.name.to_string();
-                if !one.namespace.is_empty() {
-                    text = format!("{}/{text}", one.namespace);
-                }
-                if let Some(container) = self.target.container.as_ref().filter(|_| !self.all_containers) {
-                    text = format!("{text}:{container}");
-                }
-                text
+    fn saved(&mut self, result: Result<Saved>, cx: &mut Cx<'_>) {
+        match result {
+            Ok(saved) => {
+                cx.flash(Flash::info(format!("{} lines saved to {}", saved.lines, saved.path.display())));
             }
-            several => format!("{} objects", several.len()),
+            Err(error) => cx.error(&error),
+        }
+    }
+
+    fn step_match(&mut self, forward: bool, cx: &mut Cx<'_>) {
+        if self.view.filter().is_none() {
+            cx.flash(
+                Flash::info("nothing is looked for")
+                    .next("Type / and a pattern; n then goes through its matches."),
+            );
+        } else if self.view.is_searching() {
+            cx.flash(Flash::info("the search still runs"));
+        } else if !self.view.step_match(forward, self.rows) {
+            cx.flash(Flash::info(format!("no line matches {}", self.typed)));
         }
     }
 
@@ -273,20 +170,23 @@ impl LogsPane {
             "timestamps" => self.view.options.times = !self.view.options.times,
             "autoscroll" => self.view.toggle_follow(),
             "json" => self.view.options.readable = !self.view.options.readable,
+            "column_lock" => self.view.options.lock = !self.view.options.lock,
             "all_containers" => {
-                self.all_containers = !self.all_containers;
-                if !self.all_containers && self.target.container.is_none() {
+                self.stream.all_containers = !self.stream.all_containers;
+                if !self.stream.all_containers && self.stream.target.container.is_none() {
                     // One container must be chosen: that of the line under the cursor.
                     let source = self.view.line(self.view.cursor).and_then(|l| l.source);
                     let source = source.and_then(|i| self.view.store.sources().get(usize::from(i)));
-                    self.target.container = source.map(|s| s.container.clone());
+                    self.stream.target.container = source.map(|s| s.container.clone());
                 }
                 self.open(cx);
             }
             "logs_previous" => {
-                self.target.previous = !self.target.previous;
+                self.stream.target.previous = !self.stream.target.previous;
                 self.open(cx);
             }
+            "next_match" => self.step_match(true, cx),
+            "previous_match" => self.step_match(false, cx),
             "mark" => {
                 let time = cx.now.to_zoned(self.view.options.zone.clone()).strftime("%H:%M:%S").to_string();
                 self.view.mark(&time);
@@ -300,44 +200,30 @@ impl LogsPane {
         Handled::Yes
     }
 
-    fn indicator(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let theme = look.theme;
-        let o = &self.view.options;
-        let mut x = area.x;
-        let mut put = |text: &str, style: Style| {
-            let room = usize::from(area.right().saturating_sub(x));
-            x = buf.set_stringn(x, area.y, text, room, style).0;
-        };
-        put(&format!(" {}  ", self.range.label()), theme.indicator);
-        for (label, on) in [
-            ("Autoscroll", o.follow),
-            ("Time", o.times),
-            ("Wrap", o.wrap),
-            ("JSON", o.readable),
-            ("AllContainers", self.all_containers),
-            ("Previous", self.target.previous),
-        ] {
-            put(label, theme.indicator);
-            put(":", theme.indicator);
-            let (word, style) = if on { ("On", theme.indicator_on) } else { ("Off", theme.indicator_off) };
-            put(word, style);
-            put("  ", theme.indicator);
-        }
-    }
-
-    /// Why nothing is shown, and the key that changes it.
-    fn nothing(&self) -> String {
-        match &self.stream {
-            Stream::Failed(error) => format!("{}. {}", error.message, error.next_step()),
-            _ if self.view.is_searching() => "searching…".to_owned(),
-            _ if self.view.filter().is_some() && !self.view.store.is_empty() => {
-                format!("none of {} lines matches the filter: Esc removes it", self.view.store.len())
+    /// A press, a drag or the release of the left button: what is selected goes to the clipboard.
+    fn select(&mut self, kind: MouseEventKind, event: MouseEvent, body: Rect, cx: &mut Cx<'_>) {
+        let spot = draw::spot(&self.view, body, event.column, event.row);
+        match (kind, spot) {
+            (MouseEventKind::Down(_), Some(spot)) => {
+                // What is being selected must not move away.
+                self.view.options.follow = false;
+                self.view.point(spot.line);
+                self.selection = Some(Selection::new(spot));
             }
-            Stream::Opening => "waiting for the first lines…".to_owned(),
-            Stream::Open => "no lines yet: the stream is open".to_owned(),
-            Stream::Ended => {
-                "the log is empty: p shows the previous container's, 1 reads from the start".to_owned()
+            (MouseEventKind::Drag(_), Some(spot)) => {
+                if let Some(selection) = &mut self.selection {
+                    self.view.point(spot.line);
+                    selection.drag(spot);
+                }
             }
+            (MouseEventKind::Up(_), _) => {
+                let Some(selection) = self.selection.as_ref().filter(|s| !s.is_empty()) else { return };
+                let among = |n: &u64| self.view.number(self.view.index_of(*n)) == Some(*n);
+                let text =
+                    selection.text(|n| Some(n).filter(among).and_then(|n| draw::shown_text(&self.view, n)));
+                output::copy(text, cx);
+            }
+            _ => {}
         }
     }
 }
@@ -352,39 +238,7 @@ impl Pane for LogsPane {
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
-        let theme = look.theme;
-        let mut spans = vec![
-            Span::styled("logs(", theme.title),
-            Span::styled(SafeText::new(&self.subject()).to_string(), theme.title_highlight),
-            Span::styled(")", theme.title),
-        ];
-        let (shown, all) = (self.view.shown(), self.view.store.len());
-        let count =
-            if shown == all { thousands(all) } else { format!("{}/{}", thousands(shown), thousands(all)) };
-        spans.push(Span::styled(format!("[{count}]"), theme.title_counter));
-        if let Some(filter) = self.view.filter() {
-            spans.push(Span::styled(format!(" /{}", SafeText::new(&filter.typed)), theme.title_filter));
-        }
-        let mut say = |text: String, style: Style| spans.push(Span::styled(format!(" {text}"), style));
-        if self.view.is_searching() {
-            say("searching".to_owned(), theme.dim);
-        }
-        if self.target.previous {
-            say("previous".to_owned(), theme.warning);
-        }
-        if self.view.store.lost() > 0 {
-            say(format!("{} not delivered", thousands_u64(self.view.store.lost())), theme.error);
-        }
-        if self.view.store.let_go() > 0 {
-            say(format!("{} oldest let go", thousands_u64(self.view.store.let_go())), theme.warning);
-        }
-        match &self.stream {
-            Stream::Opening => say("opening".to_owned(), theme.dim),
-            Stream::Open => {}
-            Stream::Ended => say("ended".to_owned(), theme.dim),
-            Stream::Failed(error) => say(SafeText::new(&error.message).to_string(), theme.error),
-        }
-        Line::from(spans)
+        status::title(&self.view, &self.stream, look)
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
@@ -414,10 +268,11 @@ impl Pane for LogsPane {
             "right" => self.view.scroll_right(8),
             "since" => {
                 if let Some(range) = Range::parse(&action.words) {
-                    self.range = range;
+                    self.stream.range = range;
                     self.open(cx);
                 }
             }
+            "back" if self.selection.take().is_some_and(|s| !s.is_empty()) => {}
             "back" if self.view.filter().is_some() => {
                 self.typed.clear();
                 let job = self.view.set_filter(None);
@@ -428,26 +283,45 @@ impl Pane for LogsPane {
         Handled::Yes
     }
 
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) -> Handled {
+        let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        match event.kind {
+            MouseEventKind::ScrollUp => self.view.scroll(-WHEEL, self.rows),
+            MouseEventKind::ScrollDown => self.view.scroll(WHEEL, self.rows),
+            MouseEventKind::ScrollLeft => self.view.scroll_right(-4),
+            MouseEventKind::ScrollRight => self.view.scroll_right(4),
+            kind @ (MouseEventKind::Down(MouseButton::Left)
+            | MouseEventKind::Drag(MouseButton::Left)
+            | MouseEventKind::Up(MouseButton::Left)) => self.select(kind, event, body, cx),
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
     fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
         match message {
-            Message::Frame { ticket, frame: Frame::Lines(lines) } if self.watch.contains(&ticket) => {
-                self.stream = Stream::Open;
+            Message::Frame { ticket, frame: Frame::Lines(lines) } if self.stream.is_mine(ticket) => {
+                let lines = self.stream.lines(lines, cx);
                 self.view.push(&lines);
             }
-            Message::Ended { ticket, error } if self.watch.contains(&ticket) => {
-                self.watch.retain(|t| *t != ticket);
+            Message::Timer { ticket } if self.stream.is_mine(ticket) => {
+                let lines = self.stream.turned(cx);
+                self.view.push(&lines);
+            }
+            Message::Ended { ticket, error } if self.stream.is_mine(ticket) => {
+                let lines = self.stream.ended(ticket, error, cx);
+                self.view.push(&lines);
+            }
+            Message::Ended { ticket, error } if self.saving == Some(ticket) => {
+                self.saving = None;
                 if let Some(error) = error {
-                    self.stream = Stream::Failed(error);
-                } else if self.watch.is_empty() && !matches!(self.stream, Stream::Failed(_)) {
-                    self.stream = Stream::Ended;
+                    cx.error(&error);
                 }
             }
             Message::Job { ticket, value } if self.saving == Some(ticket) => {
                 self.saving = None;
-                match value.downcast::<Result<std::path::PathBuf>>().map(|v| *v) {
-                    Ok(Ok(path)) => cx.flash(Flash::info(format!("saved to {}", path.display()))),
-                    Ok(Err(error)) => cx.error(&error),
-                    Err(_) => {}
+                if let Ok(result) = value.downcast::<Result<Saved>>() {
+                    self.saved(*result, cx);
                 }
             }
             Message::Job { ticket, value } => {
@@ -466,8 +340,12 @@ impl Pane for LogsPane {
         }
     }
 
-    fn filter_changed(&mut self, text: &str, _done: bool, cx: &mut Cx<'_>) -> Result<(), String> {
+    fn filter_changed(&mut self, text: &str, done: bool, cx: &mut Cx<'_>) -> Result<(), String> {
         if text.trim() == self.typed.trim() {
+            // Enter on the pattern whose matches were walked through: a filter again.
+            if done && self.view.is_among_all() {
+                self.view.hide_others();
+            }
             return Ok(());
         }
         let filter = Filter::parse(text)?;
@@ -491,24 +369,19 @@ impl Pane for LogsPane {
         if area.height < 2 {
             return;
         }
-        self.indicator(look, Rect { height: 1, ..area }, buf);
+        status::indicator(&self.view, &self.stream, look, Rect { height: 1, ..area }, buf);
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if self.view.shown() == 0 {
-            let text = SafeText::new(&self.nothing());
-            buf.set_stringn(
-                body.x + 1,
-                body.y,
-                &*text,
-                usize::from(body.width.saturating_sub(1)),
-                look.theme.dim,
-            );
+            let text = SafeText::new(&status::nothing(&self.view, &self.stream));
+            let width = usize::from(body.width.saturating_sub(1));
+            buf.set_stringn(body.x + 1, body.y, &*text, width, look.theme.dim);
             return;
         }
-        draw::draw(&self.view, look.theme, body, buf, look.focused);
+        draw::draw(&self.view, self.selection.as_ref(), look.theme, body, buf, look.focused);
     }
 
     fn focus(&self) -> PaneFocus {
-        let object = self.target.objects.first();
+        let object = self.stream.target.objects.first();
         let line = self.view.line(self.view.cursor);
         PaneFocus {
             cluster: object.map(|o| o.cluster.to_string()),
@@ -527,19 +400,5 @@ impl Pane for LogsPane {
     }
 }
 
-/// `1204` as `1,204`.
-fn thousands(n: usize) -> String {
-    thousands_u64(n as u64)
-}
-
-fn thousands_u64(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
+#[cfg(test)]
+mod tests;

@@ -23,10 +23,19 @@ const MAX_LINE: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
-    /// Something told between two lines, or a mark of the operator's.
+    /// Something told between two lines: a container restarted.
+    Told,
+    /// A mark of the operator's.
     Mark,
     /// A gap: lines that were not delivered.
     Lost,
+}
+
+impl Kind {
+    /// What no filter hides: a gap must not become silent, a mark was set to be found again.
+    pub fn is_always_shown(self) -> bool {
+        matches!(self, Kind::Mark | Kind::Lost)
+    }
 }
 
 /// Time of a line that has none.
@@ -43,13 +52,13 @@ pub struct Chunk {
     times: Vec<i64>,
     sources: Vec<u16>,
     kinds: Vec<Kind>,
-    gaps: Vec<u32>,
+    always: Vec<u32>,
 }
 
 impl Chunk {
-    /// The lines that tell of lines which were not delivered.
-    pub fn gaps(&self) -> &[u32] {
-        &self.gaps
+    /// The lines that no filter hides.
+    pub fn always(&self) -> &[u32] {
+        &self.always
     }
 
     pub fn len(&self) -> usize {
@@ -97,8 +106,8 @@ impl Chunk {
             self.text.extend_from_slice(format!(" … {} bytes more", text.len() - cut.len()).as_bytes());
         }
         self.text.push(b'\n');
-        if kind == Kind::Lost {
-            self.gaps.push(u32::try_from(self.ends.len()).unwrap_or(u32::MAX));
+        if kind.is_always_shown() {
+            self.always.push(u32::try_from(self.ends.len()).unwrap_or(u32::MAX));
         }
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         self.times.push(time);
@@ -176,7 +185,7 @@ impl LogStore {
             }
             Line::Mark { source, text } => {
                 let source = source.as_ref().map_or(NO_SOURCE, |s| self.intern(s));
-                self.add(text, NO_TIME, source, Kind::Mark);
+                self.add(text, NO_TIME, source, Kind::Told);
             }
             Line::Lost { source, count } => {
                 let source = source.as_ref().map_or(NO_SOURCE, |s| self.intern(s));

@@ -17,12 +17,14 @@ pub struct Options {
     pub follow: bool,
     /// JSON lines as sentences.
     pub readable: bool,
+    /// Times and sources stay when the text is scrolled to the right.
+    pub lock: bool,
     pub zone: TimeZone,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { times: false, wrap: false, follow: true, readable: true, zone: TimeZone::UTC }
+        Self { times: false, wrap: false, follow: true, readable: true, lock: false, zone: TimeZone::UTC }
     }
 }
 
@@ -43,6 +45,8 @@ struct Found {
     tried_from: u64,
     /// Those among them that match, until the search's result is joined with them.
     newer: Vec<u64>,
+    /// All lines are shown, and the matches are walked through.
+    among_all: bool,
 }
 
 /// A search to be run on a worker.
@@ -99,11 +103,8 @@ impl LogView {
     fn after_growth(&mut self, from: u64) {
         let (first, next) = (self.store.first(), self.store.next());
         if let Some(found) = &mut self.found {
-            let matching = (from.max(first)..next).filter(|n| {
-                self.store
-                    .get(*n)
-                    .is_some_and(|l| shown_always(&l) || found.filter.matches(l.text.as_bytes()))
-            });
+            let matching = (from.max(first)..next)
+                .filter(|n| self.store.get(*n).is_some_and(|l| found.filter.shows(&l)));
             match &mut found.numbers {
                 Some(numbers) => numbers.extend(matching),
                 None => found.newer.extend(matching),
@@ -146,6 +147,7 @@ impl LogView {
             numbers: None,
             tried_from: self.store.next(),
             newer: Vec::new(),
+            among_all: false,
         });
         Some(Job { generation: self.generation, filter, chunks: self.store.snapshot() })
     }
@@ -199,8 +201,79 @@ impl LogView {
     /// The filtered numbers that are still kept. While the first search runs, all lines stay on the
     /// screen, so that typing does not flicker.
     fn numbers(&self) -> Option<&[u64]> {
+        self.matches().filter(|_| !self.is_among_all())
+    }
+
+    /// The numbers of the lines that the filter found and that are still kept.
+    fn matches(&self) -> Option<&[u64]> {
         let numbers = self.found.as_ref()?.numbers.as_deref()?;
         Some(&numbers[numbers.partition_point(|n| *n < self.store.first())..])
+    }
+
+    /// Whether the filter only marks its matches among all lines.
+    pub fn is_among_all(&self) -> bool {
+        self.found.as_ref().is_some_and(|f| f.among_all)
+    }
+
+    /// Hides again what does not match.
+    pub fn hide_others(&mut self) {
+        if let Some(found) = &mut self.found {
+            found.among_all = false;
+        }
+        self.top = Place { number: self.cursor, row: 0 };
+    }
+
+    /// Which match the cursor is on or behind, counted from 1, and how many there are.
+    pub fn match_place(&self) -> Option<(usize, usize)> {
+        let matches = self.matches()?;
+        Some((matches.partition_point(|n| *n <= self.cursor), matches.len()))
+    }
+
+    /// To the next match or the one before, round at the ends, with its neighbours around it. Out of a filter's own
+    /// view the first step only shows the neighbours. False without a match. `rows` is the screen's height.
+    pub fn step_match(&mut self, forward: bool, rows: usize) -> bool {
+        let Some(matches) = self.matches().filter(|m| !m.is_empty()) else { return false };
+        let at = self.cursor;
+        let after = matches.partition_point(|n| *n <= at);
+        let before = matches.partition_point(|n| *n < at);
+        let next = match (self.is_among_all(), forward) {
+            (false, _) if before < after => at,
+            (_, true) => matches.get(after).copied().unwrap_or(matches[0]),
+            (_, false) => matches[before.checked_sub(1).unwrap_or(matches.len() - 1)],
+        };
+        if let Some(found) = &mut self.found {
+            found.among_all = true;
+        }
+        self.options.follow = false;
+        self.cursor = next;
+        self.show_around(rows);
+        true
+    }
+
+    /// Puts the cursor's line into the middle, unless it is on the screen anyway.
+    fn show_around(&mut self, rows: usize) {
+        let (index, top) = (self.index_of(self.cursor), self.index_of(self.top.number));
+        if (top..top + rows).contains(&index) && self.number(top) == Some(self.top.number) {
+            return;
+        }
+        let first = index.saturating_sub(rows / 2);
+        self.top = Place { number: self.number(first).unwrap_or(self.cursor), row: 0 };
+    }
+
+    /// Moves the screen by lines, as a wheel does; the cursor stays on it.
+    pub fn scroll(&mut self, lines: isize, rows: usize) {
+        let last = self.shown().saturating_sub(1);
+        let top =
+            self.index_of(self.top.number).saturating_add_signed(lines).min((last + 1).saturating_sub(rows));
+        let cursor = self.index_of(self.cursor).clamp(top, (top + rows.max(1) - 1).min(last.max(top)));
+        self.options.follow &= lines > 0 && cursor == last;
+        self.top = Place { number: self.number(top).unwrap_or(self.top.number), row: 0 };
+        self.cursor = self.number(cursor).unwrap_or(self.cursor);
+    }
+
+    /// Puts the cursor on a line that is shown.
+    pub fn point(&mut self, number: u64) {
+        self.go(self.index_of(number));
     }
 
     /// Moves the cursor by lines. Away from the newest line it no longer follows; back there it
@@ -214,7 +287,9 @@ impl LogView {
     /// To the first line.
     pub fn home(&mut self) {
         self.go(0);
-        self.left = 0;
+        if !self.options.lock {
+            self.left = 0;
+        }
     }
 
     /// To the newest line, and stay there.
@@ -259,11 +334,6 @@ impl LogView {
     pub fn text_of(&self, number: u64) -> String {
         self.line(number).map(|l| super::draw::saved_text(self, &l)).unwrap_or_default()
     }
-}
-
-/// What no filter hides: a gap must not become silent.
-fn shown_always(line: &Stored<'_>) -> bool {
-    line.kind == super::store::Kind::Lost
 }
 
 #[cfg(test)]
@@ -323,12 +393,58 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_shown_whatever_the_filter() {
+    fn gaps_and_marks_are_shown_whatever_the_filter() {
         let mut view = LogView::default();
+        view.mark("12:00:01");
+        view.push(&lines(&["a"]));
         let job = search(&mut view, "nothing");
         finish(&mut view, &job);
-        view.push(&[Line::Lost { source: None, count: 3 }]);
-        assert_eq!(shown(&view), ["3 lines were not delivered"]);
+        view.push(&[
+            Line::Lost { source: None, count: 3 },
+            Line::Mark { source: None, text: "restarted".into() },
+        ]);
+        assert_eq!(shown(&view), ["12:00:01", "3 lines were not delivered"]);
+    }
+
+    #[test]
+    fn matches_are_walked_through_among_their_neighbours() {
+        let mut view = LogView::default();
+        view.push(&lines(&["a1", "b", "a2", "c", "a3"]));
+        assert!(!view.step_match(true, 3), "there is nothing to go to without a filter");
+        let job = search(&mut view, "a");
+        finish(&mut view, &job);
+        view.move_by(-1);
+        assert_eq!((view.shown(), view.cursor), (3, 2));
+        assert!(view.step_match(true, 3));
+        assert_eq!(
+            (view.shown(), view.cursor, view.match_place()),
+            (5, 2, Some((2, 3))),
+            "first the neighbours"
+        );
+        view.step_match(true, 3);
+        assert_eq!(view.cursor, 4);
+        view.step_match(true, 3);
+        assert_eq!(view.cursor, 0, "round at the end");
+        view.step_match(false, 3);
+        assert_eq!(view.cursor, 4);
+        view.push(&lines(&["x", "a4"]));
+        view.step_match(true, 3);
+        assert_eq!((view.cursor, view.match_place()), (6, Some((4, 4))), "what came meanwhile is found too");
+        view.hide_others();
+        assert_eq!(shown(&view), ["a1", "a2", "a3", "a4"]);
+    }
+
+    #[test]
+    fn the_wheel_moves_the_screen_and_keeps_the_cursor_on_it() {
+        let mut view = LogView::default();
+        view.push(&lines(&["a"; 20]));
+        view.top = Place { number: 15, row: 0 };
+        view.scroll(-3, 5);
+        assert_eq!((view.top.number, view.cursor, view.options.follow), (12, 16, false));
+        view.scroll(100, 5);
+        assert_eq!((view.top.number, view.cursor), (15, 16));
+        view.scroll(-100, 5);
+        assert_eq!((view.top.number, view.cursor), (0, 4));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 pub(super) mod colour;
 mod document;
+mod draw;
 
 use std::io::Write as _;
 
 use compact_str::CompactString;
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -13,6 +15,7 @@ use ratatui::text::{Line, Span};
 use serde_json::{Value, json};
 
 use self::document::Document;
+use self::draw::Page;
 use super::save::save;
 use crate::base::{Error, Result, SafeText};
 use crate::gate::{Frame, Reply, Request};
@@ -20,9 +23,13 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::{ObjectRef, TextKind};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::widgets::select::Selection;
 
 /// Terminals take about this much through OSC 52.
 const COPY_BYTES: usize = 72 << 10;
+
+/// Lines that the wheel moves.
+const WHEEL: isize = 3;
 
 /// Where the text comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +58,7 @@ pub struct TextPane {
     decode: bool,
     wrap: bool,
     typed: String,
+    selection: Option<Selection>,
     size: (usize, usize),
 }
 
@@ -84,6 +92,7 @@ impl TextPane {
             decode: false,
             wrap: false,
             typed: String::new(),
+            selection: None,
             size: (80, 24),
         }
     }
@@ -234,6 +243,26 @@ impl TextPane {
         }
     }
 
+    fn page(&self) -> Page<'_> {
+        Page { document: &self.document, wrap: self.wrap, selection: self.selection.as_ref() }
+    }
+
+    /// Moves the screen as a wheel does; the cursor stays on it.
+    fn scroll(&mut self, rows: isize) {
+        if self.scroll_inside(rows) {
+            return;
+        }
+        let shown = self.document.shown();
+        let last = shown.len().saturating_sub(1);
+        let top = self.document.shown_index(self.document.top.0).saturating_add_signed(rows);
+        let top = top.min((last + 1).saturating_sub(self.size.1));
+        let cursor = self.document.shown_index(self.document.cursor);
+        let cursor = cursor.clamp(top, (top + self.size.1.max(1) - 1).min(last.max(top)));
+        let (top, cursor) = (shown.get(top).copied(), shown.get(cursor).copied());
+        self.document.top = (top.unwrap_or_default(), 0);
+        self.document.cursor = cursor.unwrap_or_default();
+    }
+
     fn toggle(&mut self, name: &str, cx: &mut Cx<'_>) -> Handled {
         match name {
             "wrap" => {
@@ -256,6 +285,7 @@ impl TextPane {
                 self.decode = !self.decode;
                 self.fetch(cx);
             }
+            "back" if self.selection.take().is_some_and(|s| !s.is_empty()) => {}
             "back" if !self.typed.is_empty() => {
                 self.typed.clear();
                 let _ = self.document.search("");
@@ -366,6 +396,39 @@ impl Pane for TextPane {
         }
     }
 
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) -> Handled {
+        match event.kind {
+            MouseEventKind::ScrollUp => self.scroll(-WHEEL),
+            MouseEventKind::ScrollDown => self.scroll(WHEEL),
+            MouseEventKind::ScrollLeft if !self.wrap => {
+                self.document.left = self.document.left.saturating_sub(4)
+            }
+            MouseEventKind::ScrollRight if !self.wrap => self.document.left += 4,
+            MouseEventKind::Down(MouseButton::Left) => {
+                let Some(spot) = self.page().spot(area, event.column, event.row) else {
+                    return Handled::No;
+                };
+                self.document.cursor = usize::try_from(spot.line).unwrap_or(usize::MAX);
+                self.selection = Some(Selection::new(spot));
+            }
+            MouseEventKind::Drag(MouseButton::Left) => {
+                let spot = self.page().spot(area, event.column, event.row);
+                if let (Some(spot), Some(selection)) = (spot, &mut self.selection) {
+                    self.document.cursor = usize::try_from(spot.line).unwrap_or(usize::MAX);
+                    selection.drag(spot);
+                }
+            }
+            MouseEventKind::Up(MouseButton::Left) => {
+                let Some(selection) = self.selection.as_ref().filter(|s| !s.is_empty()) else {
+                    return Handled::Yes;
+                };
+                copy_selected(self.page().selected(selection), cx);
+            }
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
     fn filter_changed(&mut self, text: &str, _done: bool, _cx: &mut Cx<'_>) -> Result<(), String> {
         self.document.search(text)?;
         text.trim().clone_into(&mut self.typed);
@@ -392,39 +455,7 @@ impl Pane for TextPane {
             buf.set_stringn(area.x + 1, area.y, &*text, usize::from(area.width.saturating_sub(1)), style);
             return;
         }
-        let (line, mut skip) = self.document.top;
-        let mut y = area.y;
-        let width = usize::from(area.width);
-        for &index in
-            &self.document.shown()[self.document.shown_index(line).min(self.document.shown().len())..]
-        {
-            if y >= area.bottom() {
-                break;
-            }
-            let room = usize::from(area.bottom() - y);
-            let cells = if self.wrap { (skip + room) * width } else { self.document.left + width };
-            let mut composed = colour::line(self.document.line(index), theme, cells * 4);
-            for range in self.document.highlights(composed.text()) {
-                composed.paint(range, theme.found);
-            }
-            let hidden = self.document.hides(index);
-            if hidden > 0 {
-                composed.push(&format!(" ▸ {hidden} lines"), theme.dim);
-            }
-            let starts = if self.wrap {
-                composed.rows(width, skip + room)
-            } else {
-                vec![composed.offset(self.document.left)]
-            };
-            for start in starts.iter().skip(skip).take(room) {
-                composed.draw(buf, area.x, y, area.width, *start);
-                if index == self.document.cursor && look.focused {
-                    buf.set_style(Rect { y, height: 1, ..area }, theme.cursor);
-                }
-                y += 1;
-            }
-            skip = 0;
-        }
+        self.page().draw(look, area, buf);
     }
 
     fn focus(&self) -> PaneFocus {
@@ -439,6 +470,18 @@ impl Pane for TextPane {
             selected: Some(selected),
             ..PaneFocus::default()
         }
+    }
+}
+
+/// Puts a selected text onto the clipboard, or says why not.
+fn copy_selected(text: String, cx: &mut Cx<'_>) {
+    if text.len() > COPY_BYTES {
+        cx.flash(
+            Flash::warning("the selection is too long for the clipboard").next("Ctrl-s saves to a file."),
+        );
+    } else if !text.is_empty() {
+        cx.copy(text);
+        cx.flash(Flash::info("the selection is on the clipboard"));
     }
 }
 
