@@ -29,12 +29,13 @@ use self::search::Filter;
 pub use self::search::compile;
 use self::stream::{Range, Stream};
 use self::view::{Job, LogView};
-use crate::base::{Result, SafeText};
+use crate::base::Result;
 use crate::gate::Frame;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::LogTarget;
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::widgets::prose::{Ink, Prose};
 use crate::tui::widgets::select::Selection;
 
 /// Lines that the wheel moves.
@@ -372,9 +373,11 @@ impl Pane for LogsPane {
         status::indicator(&self.view, &self.stream, look, Rect { height: 1, ..area }, buf);
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if self.view.shown() == 0 {
-            let text = SafeText::new(&status::nothing(&self.view, &self.stream));
-            let width = usize::from(body.width.saturating_sub(1));
-            buf.set_stringn(body.x + 1, body.y, &*text, width, look.theme.dim);
+            let mut p = Prose::new(body.width.saturating_sub(2));
+            p.words((Ink::Dim, ""), Ink::Dim, &status::nothing(&self.view, &self.stream));
+            for (y, row) in (body.y..body.bottom()).zip(p.done()) {
+                row.compose(look.theme).draw(buf, body.x + 1, y, body.width.saturating_sub(1), 0);
+            }
             return;
         }
         draw::draw(&self.view, self.selection.as_ref(), look.theme, body, buf, look.focused);

@@ -72,7 +72,6 @@ pub fn indicator(view: &LogView, stream: &Stream, look: &Look<'_>, area: Rect, b
         ("JSON", o.readable),
         ("AllContainers", stream.all_containers),
         ("Lock", o.lock),
-        ("Previous", stream.target.previous),
     ] {
         put(" ", theme.indicator);
         put(label, theme.indicator);

@@ -23,6 +23,7 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::{ObjectRef, TextKind};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::widgets::prose::{Ink, Prose};
 use crate::tui::widgets::select::Selection;
 
 /// Terminals take about this much through OSC 52.
@@ -451,8 +452,12 @@ impl Pane for TextPane {
                 Some(error) => (format!("{}. {}", error.message, error.next_step()), theme.error),
                 None => ("reading…".to_owned(), theme.dim),
             };
-            let text = SafeText::new(&text);
-            buf.set_stringn(area.x + 1, area.y, &*text, usize::from(area.width.saturating_sub(1)), style);
+            let mut p = Prose::new(area.width.saturating_sub(2));
+            p.words((Ink::Text, ""), Ink::Text, &text);
+            for (y, row) in (area.y..area.bottom()).zip(p.done()) {
+                row.compose(theme).draw(buf, area.x + 1, y, area.width.saturating_sub(1), 0);
+                buf.set_style(Rect { y, height: 1, ..area }, style);
+            }
             return;
         }
         self.page().draw(look, area, buf);
