@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::colour;
 use super::document::Document;
+use crate::tui::effect::{Cx, Flash};
 use crate::tui::pane::Look;
 use crate::tui::theme::Theme;
 use crate::tui::widgets::composed::{Composed, cut};
@@ -106,5 +107,17 @@ impl Page<'_> {
             self.document.shown().binary_search(&index).ok()?;
             Some(crate::base::text::sanitize(self.document.line(index)).into_owned())
         })
+    }
+}
+
+/// Puts a selected text onto the clipboard, or says why not.
+pub fn copy(text: String, cx: &mut Cx<'_>) {
+    if text.len() > super::COPY_BYTES {
+        cx.flash(
+            Flash::warning("the selection is too long for the clipboard").next("Ctrl-s saves to a file."),
+        );
+    } else if !text.is_empty() {
+        cx.copy(text);
+        cx.flash(Flash::info("the selection is on the clipboard"));
     }
 }

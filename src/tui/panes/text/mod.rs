@@ -423,7 +423,7 @@ impl Pane for TextPane {
                 let Some(selection) = self.selection.as_ref().filter(|s| !s.is_empty()) else {
                     return Handled::Yes;
                 };
-                copy_selected(self.page().selected(selection), cx);
+                draw::copy(self.page().selected(selection), cx);
             }
             _ => return Handled::No,
         }
@@ -475,18 +475,6 @@ impl Pane for TextPane {
             selected: Some(selected),
             ..PaneFocus::default()
         }
-    }
-}
-
-/// Puts a selected text onto the clipboard, or says why not.
-fn copy_selected(text: String, cx: &mut Cx<'_>) {
-    if text.len() > COPY_BYTES {
-        cx.flash(
-            Flash::warning("the selection is too long for the clipboard").next("Ctrl-s saves to a file."),
-        );
-    } else if !text.is_empty() {
-        cx.copy(text);
-        cx.flash(Flash::info("the selection is on the clipboard"));
     }
 }
 
