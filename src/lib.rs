@@ -25,7 +25,7 @@
 //! 4. An approval is used once, by the exact call that was previewed; nobody approves their own call.
 //! 5. A call that had started when the process died goes to a person; it is never run again by itself.
 //! 6. Text from outside reaches the terminal only as [`base::SafeText`].
-//! 7. Secrets never reach a door; every output passes the redactor.
+//! 7. Secrets never reach a door; every output passes the redactor, but for what a person at the screen asks to see.
 //! 8. Drawing is a pure function of state; input never waits for I/O, sorting or a slow cluster.
 //! 9. Cost follows what changed and what is visible: no step per frame or event is O(all rows).
 //! 10. Nothing polls what can be watched; an idle console uses no CPU.

@@ -23,6 +23,8 @@ use super::Role;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Refuse every change, whoever asks for it. `--readonly` and `--write` go over it.
+    pub readonly: bool,
     /// Which clusters there are, and where to start.
     #[serde(deserialize_with = "file::section")]
     pub kubernetes: Kubernetes,

@@ -1,6 +1,7 @@
 //! What a handler is given: proof that the gate let the call through, and its services.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use super::engine::Gate;
 use super::preview::TargetVersion;
 use super::spec::OperationInfo;
 use crate::base::ids::CallId;
-use crate::base::{Actor, Result};
+use crate::base::{Actor, ActorKind, Code, Door, Error, Result};
 use crate::bus::{Bus, CallEvent, CallPhase, Event};
 
 /// The proof and the services. Only the gate can make one.
@@ -21,6 +22,8 @@ pub struct Context {
     target: Arc<str>,
     cancel: CancellationToken,
     expected: Option<Arc<TargetVersion>>,
+    /// The result goes to the caller as it is: see [`Context::reveal`].
+    revealed: Arc<AtomicBool>,
     gate: Gate,
 }
 
@@ -33,7 +36,7 @@ impl Context {
         cancel: CancellationToken,
         gate: Gate,
     ) -> Self {
-        Self { call, actor, operation, target, cancel, expected: None, gate }
+        Self { call, actor, operation, target, cancel, expected: None, revealed: Arc::default(), gate }
     }
 
     /// Binds the call to the version of the target that was previewed, approved or named by the caller.
@@ -48,6 +51,29 @@ impl Context {
     /// handler sends it along as a precondition where the target system has such a thing.
     pub fn expected(&self) -> Option<&TargetVersion> {
         self.expected.as_deref()
+    }
+
+    /// Lets the result of this read pass the redactor, for a person who looks at the screen and for nobody else,
+    /// whatever their role.
+    ///
+    /// # Errors
+    ///
+    /// The caller is somebody else, or at another door.
+    pub fn reveal(&self) -> Result<()> {
+        if self.actor.kind != ActorKind::Person || self.actor.door != Door::Screen {
+            return Err(Error::new(
+                Code::PermissionDenied,
+                "secret values are shown only to a person at the screen",
+            )
+            .next("Leave `reveal` out: keys and sizes are shown to everyone who may read the object."));
+        }
+        self.revealed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the handler has asked for that: a clone tells once the handler has ended.
+    pub(in crate::gate) fn revealed(&self) -> Arc<AtomicBool> {
+        self.revealed.clone()
     }
 
     pub fn call(&self) -> CallId {
@@ -70,10 +96,7 @@ impl Context {
     /// Returns an error once the caller gave up: for loops between steps.
     pub fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
-            Err(crate::base::Error::new(
-                crate::base::Code::Cancelled,
-                format!("{} was stopped", self.operation),
-            ))
+            Err(Error::new(Code::Cancelled, format!("{} was stopped", self.operation)))
         } else {
             Ok(())
         }

@@ -124,6 +124,9 @@ impl Gate {
         reason: Option<String>,
     ) -> Result<Decided> {
         let call = self.revive(&record, record.arguments.clone())?;
+        if let Some(why) = self.check_read_only(&call.spec) {
+            return Err(Error::new(Code::PermissionDenied, why));
+        }
         if let Ruling::Deny(why) = self.inner.policy.rule(&call.actor, &call.spec, &call.target) {
             return Err(Error::new(
                 Code::PermissionDenied,

@@ -19,7 +19,7 @@ use super::operation::Callable;
 use super::policy::{Policy, Ruling, is_agent};
 use super::preview::Preview;
 use super::settings::Settings;
-use super::spec::{Effect, OperationInfo, Record};
+use super::spec::{Effect, OperationInfo, Record, Spec};
 use crate::base::ids::ApprovalId;
 use crate::base::{Actor, ActorKind, Code, Door, Error, Redactor, Result, Role, SharedClock};
 use crate::bus::{Bus, Event, Events, Level};
@@ -55,6 +55,8 @@ impl Parts {
 #[derive(Clone)]
 pub struct Gate {
     pub(in crate::gate) inner: Arc<Inner>,
+    /// Of this handle; the whole session's is in the settings.
+    read_only: bool,
 }
 
 pub(in crate::gate) struct Inner {
@@ -105,6 +107,7 @@ impl Gate {
                 pause: ArcSwapOption::empty(),
                 pause_read: OnceCell::new(),
             }),
+            read_only: false,
         })
     }
 
@@ -168,6 +171,30 @@ impl Gate {
     pub fn client(&self, actor: Actor) -> Client {
         let actor = Arc::new(actor);
         Client::new(Arc::new(Local { gate: self.clone(), actor: actor.clone() }), actor)
+    }
+
+    /// A handle on what another handle has let go.
+    pub(in crate::gate) fn over(inner: Arc<Inner>) -> Self {
+        Self { inner, read_only: false }
+    }
+
+    /// The same gate, which refuses every change that comes through this handle and its clones.
+    #[must_use]
+    pub fn reading_only(&self) -> Self {
+        Self { inner: self.inner.clone(), read_only: true }
+    }
+
+    /// Whether every change is refused.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only || self.inner.settings.read_only
+    }
+
+    /// Refuses a change where nothing is to be changed. Stopping agents and taking back their leave go on.
+    pub(in crate::gate) fn check_read_only(&self, spec: &Spec) -> Option<String> {
+        let harmless = matches!(spec.name, "agents_pause" | "grant_revoke");
+        (spec.effect > Effect::Observe && self.is_read_only() && !harmless).then(|| {
+            format!("this session is read-only: {} is a {} and was not done", spec.name, spec.effect.as_str())
+        })
     }
 
     pub fn bus(&self) -> &Bus {
@@ -275,6 +302,9 @@ impl Gate {
 
     /// Who may do what: policy, and the switch that stops agents.
     async fn admit(&self, call: &Call) -> Ruling {
+        if let Some(why) = self.check_read_only(&call.spec) {
+            return Ruling::Deny(why);
+        }
         if is_agent(&call.actor)
             && call.spec.effect > Effect::Observe
             && let Some(pause) = self.pause().await
@@ -287,7 +317,12 @@ impl Gate {
 
     /// Records and publishes a call that is not let through.
     async fn deny(&self, call: &Call, why: String) -> Error {
-        let error = Error::new(Code::PermissionDenied, why);
+        let mut error = Error::new(Code::PermissionDenied, why);
+        if self.check_read_only(&call.spec).is_some() {
+            error = error.next(
+                "Start it without --readonly (or with --write, where the configuration says readonly).",
+            );
+        }
         self.refuse_with(call, error).await
     }
 

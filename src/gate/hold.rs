@@ -156,7 +156,7 @@ impl Gate {
         tokio::spawn(async move {
             tokio::time::sleep(left + Duration::from_millis(20)).await;
             if let Some(inner) = weak.upgrade() {
-                let gate = Gate { inner };
+                let gate = Gate::over(inner);
                 // At least the time that was meant, whatever the wall clock says by now.
                 let now = gate.now().max(expires_at);
                 gate.expire(now).await;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Refuse every change and destroy, whoever asks.
+    pub read_only: bool,
     /// How long a held call may wait for its decision.
     pub approval_lifetime: Duration,
     /// How long the result of a held call that nobody fetched answers the same call again.
@@ -23,6 +25,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            read_only: false,
             approval_lifetime: Duration::from_secs(300),
             handover: Duration::from_secs(600),
             pending_per_actor: 50,

@@ -9,6 +9,7 @@ mod auth;
 mod call;
 mod cluster;
 mod connect;
+mod containers;
 mod contexts;
 mod discovery;
 mod error;

@@ -198,7 +198,8 @@ async fn ask(cluster: &Cluster, current: bool) -> Overview {
             Err(error) => overview.version = Some(Err(error.into())),
         }
     });
-    if asked.await.is_err() && overview.version.is_none() {
+    // What it said earlier does not count: it does not answer now.
+    if asked.await.is_err() {
         let error = Error::Timeout { server: cluster.server(), seconds: PATIENCE.as_secs() };
         overview.version = Some(Err(error.into()));
     }

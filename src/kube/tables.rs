@@ -118,7 +118,9 @@ fn rank(column: &Column) -> u8 {
         ("STATUS" | "READY", _) => 1,
         (_, ColumnKind::Status) => 2,
         ("AGE", _) => 3,
-        ("REASON" | "MESSAGE" | "LAST SEEN", _) => 2,
+        ("REASON" | "OBJECT" | "LAST SEEN", _) => 2,
+        // Long, and made narrower before it is left out.
+        ("MESSAGE", _) => 3,
         _ => 5,
     }
 }

@@ -7,6 +7,7 @@ mod audit;
 mod cluster;
 mod common;
 mod config;
+mod container;
 mod event;
 mod grant;
 mod input;
@@ -47,6 +48,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     audit::LIST,
     cluster::LIST,
     config::LIST,
+    container::LIST,
     event::LIST,
     grant::LIST,
     kind::LIST,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Deck;
 use super::input::Object;
-use crate::base::{ActorKind, Code, Door, Error, Result};
+use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
 use crate::kube::objects::Seen;
 use crate::kube::objects::look::{self, Show};
@@ -79,7 +79,7 @@ impl Operation for ResourceGet {
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         if input.reveal {
-            may_reveal(&cx)?;
+            cx.reveal()?;
         }
         let place = input.object.place(&deck).await?;
         let object = place.get().await?;
@@ -96,16 +96,6 @@ impl Operation for ResourceGet {
             .map_err(Error::internal)??;
         Ok(ObjectText { identity: uid, revision, text })
     }
-}
-
-/// Values of Secrets are for a person who looks at the screen, and for nobody else, whatever their role.
-fn may_reveal(cx: &Context) -> Result<()> {
-    let actor = cx.actor();
-    if actor.kind == ActorKind::Person && actor.door == Door::Screen {
-        return Ok(());
-    }
-    Err(Error::new(Code::PermissionDenied, "the values of a Secret are shown only to a person at the screen")
-        .next("Leave `reveal` out: keys and sizes are shown to everyone who may read the object."))
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]

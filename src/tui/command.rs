@@ -32,6 +32,8 @@ pub enum Command {
     Namespace(Option<Namespaces>),
     /// Another theme, by name; without one, say which there are.
     Theme(Option<CompactString>),
+    /// Another keymap, by name; without one, say which there are.
+    Keymap(Option<CompactString>),
     /// Objects of a kind.
     Resources(Wanted),
 }
@@ -64,6 +66,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["contexts", "context", "ctx", "clusters", "cluster"], "the clusters, or go to one"),
     (&["namespaces", "namespace", "ns"], "the namespaces, or go to one"),
     (&["theme", "skin"], "another theme"),
+    (&["keymap"], "another keymap"),
 ];
 
 /// The commands for the help: the words, and what they do.
@@ -108,6 +111,7 @@ pub fn parse(line: &str) -> Result<Command> {
             Ok(Command::Namespace(one("a namespace")?.map(|n| Namespaces::parse(&n))))
         }
         Some("theme") => Ok(Command::Theme(one("a theme")?.map(Into::into))),
+        Some("keymap") => Ok(Command::Keymap(one("a keymap")?.map(Into::into))),
         _ => wanted(first, rest, line).map(Command::Resources),
     }
 }
@@ -245,6 +249,7 @@ pub struct Candidates<'a> {
     pub namespaces: &'a [CompactString],
     pub contexts: &'a [CompactString],
     pub themes: &'a [String],
+    pub keymaps: &'a [String],
 }
 
 /// Whole lines that begin as `line` does, the likeliest first, at most twenty.
@@ -277,6 +282,8 @@ pub fn complete(line: &str, candidates: &Candidates<'_>) -> Vec<String> {
         take("", &mut candidates.contexts.iter().map(CompactString::as_str));
     } else if known == Some("theme") {
         take("", &mut candidates.themes.iter().map(String::as_str));
+    } else if known == Some("keymap") {
+        take("", &mut candidates.keymaps.iter().map(String::as_str));
     } else if known.is_none_or(|k| k == "namespaces") && !word.starts_with(['-', '/']) {
         take("", &mut candidates.namespaces.iter().map(CompactString::as_str));
         take("", &mut std::iter::once("all"));
@@ -376,7 +383,12 @@ mod tests {
         ];
         let namespaces = ["shop".into(), "shipping".into()];
         let contexts = ["eu-1".into()];
-        let all = Candidates { kinds: &kinds, namespaces: &namespaces, contexts: &contexts, themes: &[] };
+        let all = Candidates {
+            kinds: &kinds,
+            namespaces: &namespaces,
+            contexts: &contexts,
+            ..Candidates::default()
+        };
         assert_eq!(complete("po", &all)[0], "pods");
         assert_eq!(complete("pods sho", &all), ["pods shop"]);
         assert_eq!(complete("pods @e", &all), ["pods @eu-1"]);

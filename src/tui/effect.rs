@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::action::Action;
 use super::object::{Namespaces, Route};
 use super::pane::Pane;
-use super::shared::Shared;
+use super::shared::{ClusterInfo, Shared};
 use crate::base::{Error, Result};
 use crate::bus::Event;
 use crate::gate::{Frame, Preview, Reply, Request};
@@ -129,6 +129,11 @@ pub enum Effect {
     Copy(String),
     Namespace(Namespaces),
     Clusters(Vec<CompactString>),
+    KnownClusters(Vec<ClusterInfo>),
+    ClusterSeen {
+        cluster: CompactString,
+        up: bool,
+    },
     Quit,
 }
 
@@ -264,6 +269,16 @@ impl<'a> Cx<'a> {
     /// Changes the session's clusters, which new tables start with.
     pub fn clusters(&mut self, clusters: Vec<CompactString>) {
         self.effects.push(Effect::Clusters(clusters));
+    }
+
+    /// Tells what was just learnt of every cluster, for the header.
+    pub fn known_clusters(&mut self, known: Vec<ClusterInfo>) {
+        self.effects.push(Effect::KnownClusters(known));
+    }
+
+    /// Tells that a cluster answers, or does not, as a watch has noticed.
+    pub fn cluster_seen(&mut self, cluster: impl Into<CompactString>, up: bool) {
+        self.effects.push(Effect::ClusterSeen { cluster: cluster.into(), up });
     }
 
     pub fn quit(&mut self) {

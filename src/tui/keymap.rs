@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::action::Action;
 use crate::base::{Error, Result};
 
+const DEFAULT: &str = "default";
 const EMBEDDED: &str = include_str!("../../keymaps/default.yaml");
 
 /// A key with its modifiers, in one form for every terminal.
@@ -189,6 +190,11 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// Whether a name stays in its folder.
+fn is_file_name(name: &str) -> bool {
+    !name.contains(['/', '\\']) && !name.starts_with('.')
+}
+
 /// Every mode's keys, in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Keymap {
@@ -202,6 +208,41 @@ impl Keymap {
         let mut keymap = Self::default();
         keymap.lay(EMBEDDED, "the default keymap")?;
         Ok(keymap)
+    }
+
+    /// The keymap of that name: the embedded one, with the file of that name in `folder` laid over it. The name
+    /// `default` needs no file.
+    pub fn named(name: &str, folder: &Path) -> Result<Self> {
+        let file = ["yaml", "yml"]
+            .map(|ending| folder.join(format!("{name}.{ending}")))
+            .into_iter()
+            .find(|f| f.is_file());
+        match file {
+            Some(file) if is_file_name(name) => Self::load(&[file]),
+            None if name == DEFAULT => Self::embedded(),
+            _ => {
+                let error = Error::not_found(format!("there is no keymap {name:?}"));
+                let names = Self::names(folder).join(", ");
+                Err(error
+                    .next(format!("There are: {names}. A file of your own goes into {}.", folder.display())))
+            }
+        }
+    }
+
+    /// The names that [`Keymap::named`] takes.
+    pub fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+            .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+            .chain([DEFAULT.to_owned()])
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// The embedded one with the files laid over it, in their order.
@@ -371,6 +412,25 @@ mod tests {
             keymap.find(&table, press(KeyCode::Char('j'), KeyModifiers::CONTROL)).unwrap().desc,
             "down"
         );
+    }
+
+    #[test]
+    fn a_keymap_is_chosen_by_its_name_and_others_in_the_folder_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("vi.yaml", "table: [{on: Ctrl-n, run: down}]");
+        write("other.yml", "table: [{on: Ctrl-n, run: up}]");
+        let table = modes(&["table"]);
+        let key = press(KeyCode::Char('n'), KeyModifiers::CONTROL);
+        let action =
+            |name: &str| Keymap::named(name, folder.path()).unwrap().find(&table, key).map(|b| b.action.name);
+        assert_eq!((action("vi"), action("other"), action("default")), (Some("down"), Some("up"), None));
+        write("default.yaml", "table: [{on: Ctrl-n, run: top}]");
+        assert_eq!(action("default"), Some("top"), "one's own default goes over the shipped one");
+        let error = Keymap::named("emacs", folder.path()).unwrap_err();
+        assert!(error.next_step().contains("default, other, vi"), "{}", error.next_step());
+        assert!(Keymap::named("../keymaps/vi", folder.path()).is_err());
+        assert!(Keymap::named("default", Path::new("/nonexistent")).is_ok());
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct PaneFocus {
     /// Row keys as objects `{cluster, namespace, name}`.
     pub marked: Vec<Value>,
     pub columns: Vec<String>,
+    /// Nobody else is told what the pane says: it shows what only this screen may.
+    pub private: bool,
 }
 
 /// A pane or a dialog.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use crossterm::event::EventStream;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use notify::Watcher as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::app::{App, Dirty, Options, Outbound};
 use super::executor::Envelope;
+use super::files::Files;
 use super::terminal::{self, Guard};
 use crate::base::{Error, Result};
 use crate::bus::Events;
@@ -33,9 +33,7 @@ struct Sources {
     input: Option<Input>,
     messages: mpsc::Receiver<Envelope>,
     events: Events,
-    files: mpsc::Receiver<()>,
-    /// Kept: it watches for as long as it lives.
-    _watcher: Option<notify::RecommendedWatcher>,
+    files: Files,
     terminate: Signal,
     hangup: Signal,
     focus: FocusPublisher,
@@ -87,15 +85,13 @@ pub async fn run(client: Client, options: Options) -> Result<()> {
     let mouse = options.mouse;
     let events = client.events();
     let (mut app, messages) = App::new(client.clone(), options)?;
-    let (files_changed, files) = mpsc::channel(1);
-    let watcher = watch_files(&app, files_changed);
+    let files = Files::of(app.watched_folder());
     let mut guard = Guard::take(terminal::Options { mouse })?;
     let mut sources = Sources {
         input: Some(Input::start()),
         messages,
         events,
         files,
-        _watcher: watcher,
         terminate: listen(SignalKind::terminate())?,
         hangup: listen(SignalKind::hangup())?,
         focus: FocusPublisher::new(client),
@@ -140,27 +136,6 @@ fn listen(kind: SignalKind) -> Result<Signal> {
     signal(kind).map_err(|e| Error::unavailable(format!("signals cannot be listened to: {e}")))
 }
 
-/// Tells when a theme or keymap file changed. Without a watcher they are read at the start only.
-fn watch_files(app: &App, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let folders = app.watched_folders();
-    if folders.is_empty() {
-        return None;
-    }
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|e| !e.kind.is_access()) {
-            // One that waits already stands for this one too.
-            let _ = changed.try_send(());
-        }
-    })
-    .ok()?;
-    for folder in folders {
-        if let Err(error) = watcher.watch(&folder, notify::RecursiveMode::NonRecursive) {
-            tracing::warn!(%error, folder = %folder.display(), "theme and keymap files are not watched");
-        }
-    }
-    Some(watcher)
-}
-
 impl Sources {
     /// Waits for whatever comes first; input is looked at before the rest.
     async fn next(&mut self, app: &App, last_frame: Option<Instant>) -> Woken {
@@ -173,7 +148,7 @@ impl Sources {
             () = tokio::time::sleep(sleep) => Woken::Time,
             message = self.messages.recv() => Woken::Message(message),
             event = self.events.next() => Woken::Event(event),
-            Some(()) = self.files.recv() => Woken::Files,
+            () = self.files.changed() => Woken::Files,
             () = self.focus.done() => Woken::Published,
         }
     }

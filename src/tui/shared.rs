@@ -13,6 +13,10 @@ use crate::base::{Actor, SafeText};
 use crate::bus::{CallEvent, CallPhase, Event, Level, Message};
 use crate::gate::{Effect, OperationInfo};
 
+/// How one gets out of a read-only session.
+pub const READ_ONLY: &str =
+    "Start qd without --readonly, or with --write where the configuration says readonly.";
+
 /// How many lines the timeline keeps in memory; the audit log has them all.
 const TIMELINE: usize = 500;
 
@@ -55,6 +59,28 @@ pub struct ClusterInfo {
     pub latency_ms: Option<i64>,
     pub up: Option<bool>,
     pub current: bool,
+}
+
+impl ClusterInfo {
+    /// From the columns of `cluster_list`, by their names.
+    pub fn told(name: CompactString, text: impl Fn(&str) -> CompactString) -> Self {
+        let version = text("VERSION");
+        Self {
+            name,
+            version: if version == "–" { CompactString::default() } else { version },
+            latency_ms: text("LATENCY")
+                .split(' ')
+                .next()
+                .and_then(|n| n.parse::<f64>().ok())
+                .map(|n| n.round() as i64),
+            up: match text("STATUS").as_str() {
+                "Ready" => Some(true),
+                "Connecting" | "" | "–" => None,
+                _ => Some(false),
+            },
+            current: text("CURRENT") == "*",
+        }
+    }
 }
 
 /// A resource that a cluster serves.

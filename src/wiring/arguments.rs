@@ -27,6 +27,13 @@ pub struct Common {
     #[arg(id = "Common-session", long = "session", global = true, env = "QD_SESSION", value_name = "NAME")]
     #[arg(help_heading = "Common")]
     pub session: Option<String>,
+    /// Refuse every change, at whichever door, for as long as the session lives.
+    #[arg(id = "Common-readonly", long = "readonly", global = true, help_heading = "Common")]
+    pub readonly: bool,
+    /// Allow changes though the configuration says readonly.
+    #[arg(id = "Common-write", long = "write", global = true, conflicts_with = "Common-readonly")]
+    #[arg(help_heading = "Common")]
+    pub write: bool,
     /// Log more: -v debug, -vv trace. RUST_LOG goes over it. The log is in the state directory.
     #[arg(id = "Common-verbose", long = "verbose", short = 'v', global = true, action = ArgAction::Count)]
     #[arg(help_heading = "Common")]

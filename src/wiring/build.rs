@@ -20,6 +20,8 @@ pub struct Setting {
     pub effective: Effective,
     /// The session's name from the command line.
     pub session: Option<String>,
+    /// Nothing is changed through this session, or through this door of the live one.
+    pub read_only: bool,
 }
 
 impl Setting {
@@ -61,7 +63,14 @@ fn login_name() -> String {
         .iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.is_empty())
-        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
+        .unwrap_or_else(|| {
+            // A service or a container may run without either: the system's own directory of users knows.
+            let uid = nix::unistd::getuid();
+            match nix::unistd::User::from_uid(uid) {
+                Ok(Some(user)) if !user.name.is_empty() => user.name,
+                _ => format!("uid-{uid}"),
+            }
+        })
 }
 
 /// What a session works with.
@@ -92,6 +101,7 @@ pub fn build(setting: &Setting) -> Result<Built> {
         policy: load_policy(setting)?,
         settings: Settings {
             approval_lifetime: Duration::from_secs(setting.effective.config.approvals.expire_seconds.into()),
+            read_only: setting.read_only,
             ..Settings::default()
         },
         redactor: Arc::default(),

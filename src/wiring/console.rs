@@ -16,11 +16,12 @@ pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
     need_terminal(&opening)?;
     let person = setting.person(Door::Screen);
     if let Some(joined) = join::join(&setting, Purpose::Wire, &person).await? {
+        let read_only = joined.welcome.read_only;
         let remote = joined.remote();
         // The palette and the forms are made from it.
         remote.fetch_catalogue().await?;
         let client = Client::new(std::sync::Arc::new(remote), std::sync::Arc::new(person));
-        return show(client, &setting, &opening).await;
+        return show(client, &setting, &opening, read_only).await;
     }
     let mut host = Host::open(&setting).await?;
     let shown = run(&mut host, &setting, &opening).await;
@@ -51,6 +52,7 @@ pub async fn lab(mut setting: Setting, opening: Opening) -> Result<u8> {
 async fn run(host: &mut Host, setting: &Setting, opening: &Opening) -> Result<u8> {
     let bus = host.built.gate.bus().clone();
     let client = host.built.gate.client(setting.person(Door::Screen));
+    let read_only = host.built.gate.is_read_only();
     if setting.effective.config.http.enabled
         && let Err(error) = host.listen_http(setting).await
     {
@@ -61,7 +63,7 @@ async fn run(host: &mut Host, setting: &Setting, opening: &Opening) -> Result<u8
     tokio::spawn(tell(bus, notes));
     let stop = host.stopping();
     tokio::select! {
-        shown = show(client, setting, opening) => shown,
+        shown = show(client, setting, opening, read_only) => shown,
         // The terminal is given back by what is dropped here.
         () = stop.cancelled() => Ok(0),
     }
@@ -76,13 +78,15 @@ async fn tell(bus: Bus, notes: Vec<String>) {
     }
 }
 
-async fn show(client: Client, setting: &Setting, opening: &Opening) -> Result<u8> {
+async fn show(client: Client, setting: &Setting, opening: &Opening, read_only: bool) -> Result<u8> {
     let config = &setting.effective.config;
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let command = opening.command(&config.screen.open).or_else(|| filled(&config.screen.open));
     let options = tui::Options {
         command,
         theme: filled(&config.screen.theme),
+        keymap: filled(&config.screen.keymap),
+        read_only,
         config_dir: Some(setting.paths.config.clone()),
         mouse: config.screen.mouse,
         own_editor: tui::terminal::has_editor(),

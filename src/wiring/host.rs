@@ -41,6 +41,15 @@ struct Shared {
 }
 
 impl Shared {
+    /// The shared core, or one of its own for a connection that may change nothing in a session that may.
+    fn core_of(&self, gate: &Gate) -> Result<mcp::Core> {
+        if gate.is_read_only() == self.gate.is_read_only() {
+            self.core()
+        } else {
+            mcp::Core::new(gate.clone(), mcp::Settings::default())
+        }
+    }
+
     fn core(&self) -> Result<mcp::Core> {
         let make = || mcp::Core::new(self.gate.clone(), mcp::Settings::default());
         self.core.get_or_init(make).clone()
@@ -124,8 +133,17 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
     let mut read = BufReader::new(read);
     let hello = wire::receive(&mut read).await;
     let error = hello.as_ref().err().cloned();
-    let welcome =
-        Welcome { quarterdeck: VERSION, session: shared.name.clone(), pid: std::process::id(), error };
+    let gate = match &hello {
+        Ok(hello) if hello.claim.read_only => shared.gate.reading_only(),
+        _ => shared.gate.clone(),
+    };
+    let welcome = Welcome {
+        quarterdeck: VERSION,
+        session: shared.name.clone(),
+        pid: std::process::id(),
+        read_only: gate.is_read_only(),
+        error,
+    };
     if welcome.send(&mut write).await.is_err() {
         return;
     }
@@ -137,8 +155,8 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
     };
     tracing::info!(%actor, purpose = ?hello.purpose, "joined through the socket");
     let ended = match hello.purpose {
-        Purpose::Wire => wire::serve(shared.gate.client(actor.clone()), read, write).await,
-        Purpose::Mcp => match shared.core() {
+        Purpose::Wire => wire::serve(gate.client(actor.clone()), read, write).await,
+        Purpose::Mcp => match shared.core_of(&gate) {
             Ok(core) => {
                 mcp::serve_stream(&core, Some(actor.clone()), read, write, shared.stop.child_token()).await
             }

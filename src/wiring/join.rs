@@ -26,7 +26,12 @@ pub async fn join(setting: &Setting, purpose: Purpose, actor: &Actor) -> Result<
     let Some(stream) = socket::connect(&setting.place()?.socket).await? else { return Ok(None) };
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
-    let claim = Claim { kind: actor.kind, door: actor.door, name: actor.name.to_string() };
+    let claim = Claim {
+        kind: actor.kind,
+        door: actor.door,
+        name: actor.name.to_string(),
+        read_only: setting.read_only,
+    };
     let welcome = wire::greet(&mut read, &mut write, purpose, claim).await?;
     Ok(Some(Joined { welcome, read, write }))
 }

@@ -75,7 +75,12 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
         .enable_all()
         .build()
         .map_err(|e| Error::unavailable(format!("cannot start the runtime: {e}")))?;
-    let setting = build::Setting { paths, effective, session: common.session };
+    let setting = build::Setting {
+        read_only: common.readonly || (effective.config.readonly && !common.write),
+        paths,
+        effective,
+        session: common.session,
+    };
     let outcome = runtime.block_on(async {
         match invocation.choice {
             Choice::Operation(asked) => shell::run(setting, *asked).await,

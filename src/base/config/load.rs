@@ -154,7 +154,11 @@ impl Effective {
         let mut out = String::new();
         let mut section = String::new();
         for held in self.list() {
-            let (this, name) = held.key.split_once('.').unwrap_or(("", &held.key));
+            let Some((this, name)) = held.key.split_once('.') else {
+                let line = format!("{}: {}", held.key, scalar(&held.value));
+                out.push_str(&format!("{line:<44}  # {}\n", held.origin));
+                continue;
+            };
             if this != section {
                 this.clone_into(&mut section);
                 out.push_str(&format!("{this}:\n"));

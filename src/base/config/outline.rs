@@ -84,13 +84,16 @@ pub fn template() -> String {
     let mut section = "";
     let all = keys();
     for key in &all {
-        let (this, name) = key.path.split_once('.').unwrap_or(("", &key.path));
+        let default = at(&defaults, &key.path).map(scalar).unwrap_or_default();
+        let Some((this, name)) = key.path.split_once('.') else {
+            out.push_str(&format!("\n# # {}\n# {}: {default}\n", key.doc, key.path));
+            continue;
+        };
         if this != section {
             section = this;
             let doc = root.pointer(&format!("/properties/{this}/description")).and_then(Value::as_str);
             out.push_str(&format!("\n# {}\n# {this}:\n", doc.unwrap_or_default()));
         }
-        let default = at(&defaults, &key.path).map(scalar).unwrap_or_default();
         for line in key.doc.lines() {
             out.push_str(&format!("#   # {line}\n"));
         }
@@ -116,7 +119,10 @@ mod tests {
     fn the_template_with_its_comments_removed_is_the_default_configuration() {
         let text: String = template()
             .lines()
-            .filter_map(|l| l.strip_prefix("# ").filter(|l| l.ends_with(':') || l.starts_with("  ")))
+            .filter_map(|l| {
+                l.strip_prefix("# ")
+                    .filter(|l| l.ends_with(':') || l.starts_with("  ") || l.starts_with("readonly:"))
+            })
             .map(|l| format!("{l}\n"))
             .collect();
         let parsed = super::super::file::parse(std::path::Path::new("c.yaml"), &text).unwrap();

@@ -3,6 +3,7 @@
 mod approvals;
 mod calls;
 mod grants;
+mod read_only;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -96,7 +97,10 @@ impl World {
     }
 }
 
-operation!(Get, Spec::observe("thing_get", "/v1/thing", "Get."), false, |deck, _cx, input| {
+operation!(Get, Spec::observe("thing_get", "/v1/thing", "Get."), false, |deck, cx, input| {
+    if input.replicas < 0 {
+        cx.reveal()?;
+    }
     Ok(json!({ "replicas": deck.replicas.load(Ordering::SeqCst), "note": input.note }))
 });
 

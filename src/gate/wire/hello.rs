@@ -33,6 +33,9 @@ pub struct Claim {
     /// Empty: the server's name for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// Nothing is to be changed through this connection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 /// From the client.
@@ -51,6 +54,9 @@ pub struct Welcome {
     pub session: String,
     /// The session's process.
     pub pid: u32,
+    /// Nothing can be changed through this connection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// Present when the connection is refused; it is closed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,

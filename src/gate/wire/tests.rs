@@ -228,12 +228,14 @@ async fn the_greeting_names_the_session_or_says_why_not() {
             let (read, mut write) = tokio::io::split(theirs);
             let hello = receive(&mut tokio::io::BufReader::new(read)).await.unwrap();
             let error = refuse.then(|| Error::new(Code::RateLimited, "too many"));
-            let welcome = Welcome { quarterdeck: VERSION, session: "s".to_owned(), pid: 7, error };
+            let welcome =
+                Welcome { quarterdeck: VERSION, session: "s".to_owned(), pid: 7, read_only: false, error };
             welcome.send(&mut write).await.unwrap();
             hello
         });
         let (read, mut write) = tokio::io::split(ours);
-        let claim = Claim { kind: ActorKind::Agent, door: Door::Mcp, name: "claude".to_owned() };
+        let claim =
+            Claim { kind: ActorKind::Agent, door: Door::Mcp, name: "claude".to_owned(), read_only: false };
         let mut read = tokio::io::BufReader::new(read);
         let welcome = greet(&mut read, &mut write, Purpose::Mcp, claim.clone()).await;
         assert_eq!(server.await.unwrap(), Hello { quarterdeck: VERSION, purpose: Purpose::Mcp, claim });

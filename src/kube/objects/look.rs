@@ -17,7 +17,7 @@ use crate::kube::{Error, Resource};
 pub struct Show {
     pub json: bool,
     pub managed_fields: bool,
-    /// Show the values of Secrets.
+    /// Show the values of Secrets, decoded.
     pub reveal: bool,
     /// Only this part.
     pub path: Option<String>,
@@ -28,7 +28,9 @@ pub fn show(mut object: Value, show: &Show) -> base::Result<String> {
     if !show.managed_fields {
         mask::hide_managed_fields(&mut object);
     }
-    if !show.reveal {
+    if show.reveal {
+        mask::decode_secret(&mut object);
+    } else {
         mask::mask_secret(&mut object);
     }
     let part = match &show.path {

@@ -1,5 +1,7 @@
 //! What is taken out of an object before it is shown: bookkeeping, and the values of Secrets.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 /// Begins every masked value, so that one that comes back in an edited manifest is known.
@@ -39,6 +41,31 @@ pub fn mask_secret(object: &mut Value) {
         if let Some(text) = object.pointer_mut("/metadata/annotations").and_then(|a| a.get_mut(LAST_APPLIED))
         {
             *text = Value::String(format!("{MASK}(it repeats the values)"));
+        }
+    });
+}
+
+/// Writes a Secret's values as what they are instead of in base64: to be read, not to be applied again.
+pub fn decode_secret(object: &mut Value) {
+    if !is_secret(object) {
+        return;
+    }
+    for_each_object(object, &mut |object| {
+        for value in
+            object.get_mut("data").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+        {
+            let decoded = value.as_str().and_then(|text| STANDARD.decode(text).ok());
+            *value = match decoded.map(String::from_utf8) {
+                Some(Ok(text)) => Value::String(text),
+                Some(Err(bytes)) => {
+                    let size = bytes.as_bytes().len();
+                    Value::String(format!(
+                        "{size} bytes that are no text: {}",
+                        STANDARD.encode(bytes.as_bytes())
+                    ))
+                }
+                None => continue,
+            };
         }
     });
 }
@@ -128,6 +155,22 @@ fn for_each_object(object: &mut Value, f: &mut dyn FnMut(&mut Value)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secrets_values_are_decoded_and_what_is_no_text_says_so() {
+        let mut secret = serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "data": {"user": "YWRhCg==", "key": "/wA=", "odd": "no base64"},
+        });
+        decode_secret(&mut secret);
+        assert_eq!(secret["data"]["user"], "ada\n");
+        assert_eq!(secret["data"]["key"], "2 bytes that are no text: /wA=");
+        assert_eq!(secret["data"]["odd"], "no base64");
+        let mut other =
+            serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "YWRhCg=="}});
+        decode_secret(&mut other);
+        assert_eq!(other["data"]["a"], "YWRhCg==");
+    }
+
     use serde_json::json;
 
     fn secret(password: &str) -> Value {

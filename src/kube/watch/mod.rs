@@ -41,13 +41,21 @@ pub struct Selection {
     pub labels: Option<String>,
     /// A field selector.
     pub fields: Option<String>,
+    /// The rows are the containers of the pods that are selected.
+    pub containers: bool,
 }
 
 impl Selection {
     /// Everything of a kind, in a namespace or in all.
     pub fn all(resource: Resource, namespace: Option<String>) -> Self {
         let namespace = namespace.filter(|n| resource.namespaced && !n.is_empty());
-        Self { resource, namespace, labels: None, fields: None }
+        Self { resource, namespace, labels: None, fields: None, containers: false }
+    }
+
+    /// The containers of one pod.
+    pub fn containers(namespace: String, pod: &str) -> Self {
+        let all = Self::all(Resource::pods(), Some(namespace));
+        Self { fields: Some(format!("metadata.name={pod}")), containers: true, ..all }
     }
 
     /// Narrows it by selectors; empty ones are none.

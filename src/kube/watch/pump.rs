@@ -35,7 +35,7 @@ const REFUSALS: u32 = 6;
 
 /// Starts the task; it ends by itself a little after the last reader has left.
 pub(super) fn start(cluster: Arc<Cluster>, selection: Selection, hub: Arc<Hub>) {
-    let shape = Shape::new(cluster.name().clone(), selection.resource.is_pods());
+    let shape = Shape::new(cluster.name().clone(), &selection);
     if let Some(columns) = shape.columns() {
         hub.set_columns(&columns);
     }

@@ -1,4 +1,4 @@
-//! From bytes to changes: pods in protobuf or JSON, everything else as Tables.
+//! From bytes to changes: pods in protobuf or JSON, a pod's containers in JSON, everything else as Tables.
 
 use std::sync::Arc;
 
@@ -6,12 +6,14 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use prost::Message;
+use serde_json::Value;
 
+use super::Selection;
 use super::hub::Change;
 use crate::kube::error::{Error, Status};
-use crate::kube::pods;
 use crate::kube::tables::Layout;
 use crate::kube::wire::{self, Framing, TableEvent};
+use crate::kube::{containers, pods};
 use crate::rows::Column;
 
 /// What the rows of a watch are made from.
@@ -22,6 +24,8 @@ pub(super) struct Shape {
 
 enum Form {
     Pods,
+    /// Each pod is as many rows as it has containers.
+    Containers,
     /// The layout comes with the first event or list.
     Table(Option<Layout>),
 }
@@ -47,14 +51,20 @@ pub(super) struct Page {
 }
 
 impl Shape {
-    pub(super) fn new(cluster: Arc<str>, pods: bool) -> Self {
-        Self { cluster, form: if pods { Form::Pods } else { Form::Table(None) } }
+    pub(super) fn new(cluster: Arc<str>, selection: &Selection) -> Self {
+        let form = match (selection.containers, selection.resource.is_pods()) {
+            (true, _) => Form::Containers,
+            (false, true) => Form::Pods,
+            (false, false) => Form::Table(None),
+        };
+        Self { cluster, form }
     }
 
     /// The columns, where they are known before the server says anything.
     pub(super) fn columns(&self) -> Option<Arc<[Column]>> {
         match &self.form {
             Form::Pods => Some(pods::columns()),
+            Form::Containers => Some(containers::columns()),
             Form::Table(layout) => layout.as_ref().map(|l| l.columns.clone()),
         }
     }
@@ -62,6 +72,7 @@ impl Shape {
     pub(super) fn accept_watch(&self) -> &'static str {
         match self.form {
             Form::Pods => "application/vnd.kubernetes.protobuf;type=watch, application/json",
+            Form::Containers => "application/json",
             Form::Table(_) => "application/json;as=Table;v=v1;g=meta.k8s.io, application/json",
         }
     }
@@ -69,6 +80,7 @@ impl Shape {
     pub(super) fn accept_list(&self) -> &'static str {
         match self.form {
             Form::Pods => "application/vnd.kubernetes.protobuf, application/json",
+            Form::Containers => "application/json",
             Form::Table(_) => "application/json;as=Table;v=v1;g=meta.k8s.io, application/json",
         }
     }
@@ -91,6 +103,7 @@ impl Shape {
         match (&mut self.form, framing) {
             (Form::Pods, Framing::Length) => protobuf_event(&self.cluster, frame, out),
             (Form::Pods, Framing::Lines) => json_event(&self.cluster, &frame, out),
+            (Form::Containers, _) => containers_event(&self.cluster, &frame, out),
             (Form::Table(layout), _) => table_event(&self.cluster, layout, &frame, out),
         }
     }
@@ -112,6 +125,17 @@ impl Shape {
                     next: meta.next,
                     remaining: meta.remaining_item_count.and_then(|n| u64::try_from(n).ok()),
                     columns: None,
+                })
+            }
+            Form::Containers => {
+                let list: Value = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
+                let pods = list.get("items").and_then(Value::as_array).into_iter().flatten();
+                out.extend(pods.flat_map(|pod| containers::rows(&self.cluster, pod)).map(Change::Upsert));
+                let word = |pointer: &str| list.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+                Ok(Page {
+                    version: word("/metadata/resourceVersion").into(),
+                    next: word("/metadata/continue").to_owned(),
+                    ..Page::default()
                 })
             }
             Form::Table(layout) => {
@@ -177,6 +201,23 @@ fn json_event(cluster: &Arc<str>, frame: &[u8], out: &mut Vec<Change>) -> Result
         }
         _ => Ok(Told::default()),
     }
+}
+
+fn containers_event(cluster: &Arc<str>, frame: &[u8], out: &mut Vec<Change>) -> Result<Told, String> {
+    let event: wire::JsonEvent<'_> = serde_json::from_slice(frame).map_err(|e| e.to_string())?;
+    let kind = &*event.kind;
+    if !matches!(kind, "ADDED" | "MODIFIED" | "DELETED") {
+        // Bookmarks and errors are the same whatever is watched.
+        return json_event(cluster, frame, out);
+    }
+    let pod: Value = serde_json::from_str(event.object.get()).map_err(|e| e.to_string())?;
+    if kind == "DELETED" {
+        out.extend(containers::keys(cluster, &pod).into_iter().map(Change::Remove));
+    } else {
+        out.extend(containers::rows(cluster, &pod).into_iter().map(Change::Upsert));
+    }
+    let version = pod.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(CompactString::new);
+    Ok(Told { version, ..Told::default() })
 }
 
 fn table_event(

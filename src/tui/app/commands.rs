@@ -105,6 +105,17 @@ impl App {
                 self.flash(Flash::info(format!("themes: {}", names.join(", "))));
                 return Ok(());
             }
+            Command::Keymap(Some(name)) => {
+                self.load_keymap(&name)?;
+                self.options.keymap = Some(name.to_string());
+                self.flash(Flash::info(format!("the keys are those of the keymap {name}")));
+                return Ok(());
+            }
+            Command::Keymap(None) => {
+                let names = crate::tui::keymap::Keymap::names(&self.keymap_folder());
+                self.flash(Flash::info(format!("keymaps: {}", names.join(", "))));
+                return Ok(());
+            }
             Command::Help => Route::Help { modes: self.modes() },
             Command::Aliases => Route::Aliases,
             Command::Audit => Route::Audit,
@@ -223,6 +234,7 @@ impl App {
         let contexts: Vec<CompactString> =
             self.shared.known_clusters.iter().map(|c| c.name.clone()).collect();
         let themes = crate::tui::skin::names(&self.theme_folders());
+        let keymaps = crate::tui::keymap::Keymap::names(&self.keymap_folder());
         let Some(prompt) = &mut self.prompt else { return };
         if prompt.kind != PromptKind::Command {
             return;
@@ -232,6 +244,7 @@ impl App {
             namespaces: &self.session.namespaces,
             contexts: &contexts,
             themes: &themes,
+            keymaps: &keymaps,
         };
         prompt.suggestions = command::complete(prompt.text(), &candidates);
     }

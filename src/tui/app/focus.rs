@@ -12,13 +12,13 @@ impl App {
             return None;
         }
         let slot = self.stack.last()?;
-        let focus = slot.pane.focus();
+        let (name, focus) = (slot.pane.name(), slot.pane.focus());
         let mut arguments = json!({
-            "pane": slot.pane.name(),
-            "title": self.drawn.title.trim(),
+            "pane": name,
+            "title": if focus.private { &*name } else { self.drawn.title.trim() },
             "marked": focus.marked,
             "columns": focus.columns,
-            "lines": self.drawn.lines,
+            "lines": if focus.private { &[][..] } else { &self.drawn.lines[..] },
             "width": self.drawn.pane.width,
             "height": self.drawn.pane.height,
         });

@@ -9,6 +9,7 @@ use crate::tui::effect::Flash;
 use crate::tui::object::Route;
 use crate::tui::pane::Handled;
 use crate::tui::prompt::{Prompt, PromptKind, Typed, remember};
+use crate::tui::shared::READ_ONLY;
 
 impl App {
     /// Takes an event of the terminal.
@@ -45,8 +46,11 @@ impl App {
     pub fn act(&mut self, action: &Action) {
         if self.shared.read_only && action.changes() {
             self.flash(
-                Flash::warning("this screen is read-only")
-                    .next("Start it without --read-only to change something."),
+                Flash::warning(format!(
+                    "this session is read-only: {} is a change",
+                    action.name.replace('_', " ")
+                ))
+                .next(READ_ONLY),
             );
             return;
         }

@@ -11,7 +11,7 @@ mod perform;
 mod session;
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -37,6 +37,8 @@ pub struct Options {
     pub command: Option<String>,
     /// A theme's name: one of ours, or a file in the theme folders.
     pub theme: Option<String>,
+    /// A keymap's name: a file in the keymap folder, laid over the shipped keys.
+    pub keymap: Option<String>,
     /// Where own `themes/` and `keymaps/` folders are.
     pub config_dir: Option<PathBuf>,
     /// No key that changes something.
@@ -54,6 +56,7 @@ impl Default for Options {
         Self {
             command: None,
             theme: None,
+            keymap: None,
             config_dir: None,
             read_only: false,
             mouse: true,
@@ -203,31 +206,30 @@ impl App {
         self.outbound.pop_front()
     }
 
-    /// The folders of themes and keymaps, to watch.
-    pub fn watched_folders(&self) -> Vec<PathBuf> {
-        let Some(dir) = &self.options.config_dir else { return Vec::new() };
-        ["themes", "skins", "keymaps"].iter().map(|name| dir.join(name)).filter(|p| p.is_dir()).collect()
+    /// The folder of the configuration, whose themes and keymaps are followed. It need not be there yet.
+    pub fn watched_folder(&self) -> Option<&Path> {
+        self.options.config_dir.as_deref()
     }
 
     /// Reads themes and keymaps again, after a file changed. What is wrong is said, and the old stays.
     pub fn reload_files(&mut self) {
-        let dir = self.options.config_dir.clone();
         let name = self.options.theme.clone().unwrap_or_else(|| "default".to_owned());
         self.load_theme(&name);
-        let Some(folder) = dir.map(|d| d.join("keymaps")) else { return };
-        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
-            .collect();
-        files.sort();
-        match Keymap::load(&files) {
-            Ok(keymap) => self.shared.keymap = Arc::new(keymap),
-            Err(error) => self.flash(Flash::error(&error)),
+        let name = self.options.keymap.clone().unwrap_or_else(|| "default".to_owned());
+        if let Err(error) = self.load_keymap(&name) {
+            self.flash(Flash::error(&error));
         }
         self.soil(Dirty::Everything);
+    }
+
+    fn keymap_folder(&self) -> PathBuf {
+        self.options.config_dir.as_ref().map(|dir| dir.join("keymaps")).unwrap_or_default()
+    }
+
+    pub(super) fn load_keymap(&mut self, name: &str) -> Result<()> {
+        self.shared.keymap = Arc::new(Keymap::named(name, &self.keymap_folder())?);
+        self.soil(Dirty::Everything);
+        Ok(())
     }
 
     fn theme_folders(&self) -> Vec<PathBuf> {

@@ -49,6 +49,8 @@ impl App {
             Effect::Copy(text) => self.outbound.push_back(Outbound::Copy(text)),
             Effect::Namespace(namespaces) => self.set_namespaces(namespaces),
             Effect::Clusters(clusters) => self.set_clusters(clusters),
+            Effect::KnownClusters(known) => self.learn_clusters(known),
+            Effect::ClusterSeen { cluster, up } => self.cluster_seen(&cluster, up),
             Effect::Quit => self.quit = true,
         }
     }

@@ -78,6 +78,27 @@ impl App {
         }
     }
 
+    /// Takes what was learnt of every cluster. One that is being asked again keeps what it last was.
+    pub(super) fn learn_clusters(&mut self, mut known: Vec<ClusterInfo>) {
+        known.sort_by(|a, b| a.name.cmp(&b.name));
+        for cluster in known.iter_mut().filter(|c| c.up.is_none()) {
+            let before = self.shared.known_clusters.iter().find(|c| c.name == cluster.name);
+            cluster.up = before.and_then(|c| c.up);
+        }
+        self.shared.known_clusters = known;
+    }
+
+    /// Takes what a watch has noticed of one cluster; without a name, of the current one.
+    pub(super) fn cluster_seen(&mut self, cluster: &str, up: bool) {
+        let same = |c: &&mut ClusterInfo| if cluster.is_empty() { c.current } else { c.name == cluster };
+        if let Some(known) = self.shared.known_clusters.iter_mut().find(same) {
+            known.up = Some(up);
+            if !up {
+                known.latency_ms = None;
+            }
+        }
+    }
+
     /// Other clusters are in view: what is known of the old ones is read again for these.
     pub(super) fn cluster_changed(&mut self) {
         if let Some(old) = self.session.namespaces_watch.take() {
@@ -208,7 +229,7 @@ impl App {
         if session.clusters == Some(ticket) {
             if let Some(output) = output {
                 let first = self.shared.known_clusters.is_empty();
-                self.shared.known_clusters = clusters(&output);
+                self.learn_clusters(clusters(&output));
                 if first {
                     self.read_clusters(false);
                 }
@@ -263,26 +284,7 @@ fn rows(output: &Value) -> impl Iterator<Item = impl Fn(&str) -> CompactString> 
 
 /// `cluster_list`'s output.
 fn clusters(output: &Value) -> Vec<ClusterInfo> {
-    rows(output)
-        .map(|text| {
-            let version = text("VERSION");
-            ClusterInfo {
-                name: text("NAME"),
-                version: if version == "–" { CompactString::default() } else { version },
-                latency_ms: text("LATENCY")
-                    .split(' ')
-                    .next()
-                    .and_then(|n| n.parse::<f64>().ok())
-                    .map(|n| n.round() as i64),
-                up: match text("STATUS").as_str() {
-                    "Ready" => Some(true),
-                    "Connecting" | "" | "–" => None,
-                    _ => Some(false),
-                },
-                current: text("CURRENT") == "*",
-            }
-        })
-        .collect()
+    rows(output).map(|text| ClusterInfo::told(text("NAME"), text)).collect()
 }
 
 /// `kind_list`'s output.

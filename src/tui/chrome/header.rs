@@ -26,7 +26,7 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let mut x = put(buf, area, 1, 0, "qd", theme.logo) + 2;
     x = put(buf, area, x, 0, &place(shared), theme.header_value) + 2;
     if shared.read_only {
-        x = put(buf, area, x, 0, "read-only", theme.warning) + 2;
+        x = put(buf, area, x, 0, "[RO]", theme.warning) + 2;
     }
     let facts = facts(shared);
     // The middle goes first when the line is narrow: in its centre if it fits, else cut, else not at all.
@@ -120,7 +120,7 @@ fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
         ("K8s", format!("{version}, {up}")),
         ("API", latency),
         ("Clusters", facts(shared)),
-        ("You", format!("{}{}", shared.actor.name, if shared.read_only { " (read-only)" } else { "" })),
+        ("You", format!("{}{}", shared.actor.name, if shared.read_only { " [RO]" } else { "" })),
     ];
     let left = (area.width / 2).min(48);
     for (row, (label, value)) in (0..area.height).zip(&facts) {
@@ -132,7 +132,12 @@ fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let right_at = area.width.saturating_sub(width(&right) + 1);
     put(buf, area, right_at, 0, &right, theme.header_label);
     let mut column = left;
-    let mut bindings = frame.keymap.bindings(frame.modes).map(|(_, b)| b).filter(|b| b.bar).peekable();
+    let mut bindings = frame
+        .keymap
+        .bindings(frame.modes)
+        .map(|(_, b)| b)
+        .filter(|b| b.bar && !(shared.read_only && b.action.changes()))
+        .peekable();
     while bindings.peek().is_some() && column + 18 < right_at {
         for row in 0..area.height {
             let Some(binding) = bindings.next() else { break };

@@ -6,21 +6,23 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::change::{ConfirmPane, Step};
 use super::text::TextPane;
-use crate::base::{Error, Result, SafeText};
+use crate::base::{Code, Error, Result, SafeText};
 use crate::gate::{Effect, OperationInfo, Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::pane::{Handled, Look, Pane};
-use crate::tui::shared::Shared;
+use crate::tui::shared::{READ_ONLY, Shared};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::form::{Entry, Form};
 
 /// Rows below the fields: the field's help, what is wrong, and what it can be completed with.
 const FOOT: u16 = 3;
+/// Names read to complete one with.
+const NAMES: usize = 5_000;
 
 pub struct FormPane {
     info: OperationInfo,
@@ -28,6 +30,16 @@ pub struct FormPane {
     call: Option<Ticket>,
     error: Option<Error>,
     top: usize,
+    names: Names,
+}
+
+/// Names of objects to complete a field with, read once for each place that the form names.
+#[derive(Default)]
+struct Names {
+    /// Kind, cluster and namespace.
+    of: [String; 3],
+    asked: Option<Ticket>,
+    found: Vec<String>,
 }
 
 impl FormPane {
@@ -36,8 +48,12 @@ impl FormPane {
             Error::not_found(format!("there is no operation {operation:?}"))
                 .next("Ctrl-p lists every operation.")
         })?;
+        if shared.read_only && info.effect != Effect::Observe {
+            let what = format!("this session is read-only: {operation} is a {}", info.effect.as_str());
+            return Err(Error::new(Code::PermissionDenied, what).next(READ_ONLY));
+        }
         let form = Form::new(&info.input, known);
-        Ok(Self { info, form, call: None, error: None, top: 0 })
+        Ok(Self { info, form, call: None, error: None, top: 0, names: Names::default() })
     }
 
     fn submit(&mut self, cx: &mut Cx<'_>) {
@@ -75,16 +91,63 @@ impl FormPane {
         }
     }
 
-    /// Words that the focused field can be completed with, of what the screen knows by itself.
-    fn suggest(&mut self, shared: &Shared) {
+    /// Words that the focused field can be completed with: what the screen knows by itself, else what is asked for.
+    fn suggest(&mut self, cx: &mut Cx<'_>) {
+        let shared = cx.shared;
         let what = self.form.focused().and_then(|e| e.field.complete.clone());
         let words: Vec<String> = match what.as_deref() {
             Some("cluster") => shared.known_clusters.iter().map(|c| c.name.to_string()).collect(),
-            Some("namespace") => shared.favourites.iter().map(ToString::to_string).collect(),
+            Some("namespace") => self.names_of("namespaces".to_owned(), String::new(), cx),
+            Some("name") => self.names_of(self.kind(shared), self.form.text("namespace").to_owned(), cx),
             Some("kind") => shared.kinds.iter().map(|k| k.id.to_string()).collect(),
             _ => Vec::new(),
         };
         self.form.suggest(words);
+    }
+
+    /// The kind that the form is about: its own field, else the operation's noun.
+    fn kind(&self, shared: &Shared) -> String {
+        let noun = self.info.name.split('_').next().unwrap_or_default();
+        match (self.form.text("kind").trim(), noun) {
+            ("", "log" | "container") => "pods".to_owned(),
+            ("", "resource" | "object" | "manifest") => String::new(),
+            ("", noun) => shared.kind(noun).map_or_else(|| noun.to_owned(), |k| k.id.to_string()),
+            (kind, _) => kind.to_owned(),
+        }
+    }
+
+    /// The names known of such objects; asks for them when they are others than the last ones.
+    fn names_of(&mut self, kind: String, namespace: String, cx: &mut Cx<'_>) -> Vec<String> {
+        if kind.is_empty() || !cx.shared.has_operation("resource_list") {
+            return Vec::new();
+        }
+        let of = [kind, self.form.text("cluster").to_owned(), namespace];
+        if self.names.of != of {
+            let mut arguments = json!({ "kind": of[0], "columns": ["NAME"], "limit": NAMES });
+            for (field, value) in [("cluster", &of[1]), ("namespace", &of[2])] {
+                if !value.trim().is_empty() {
+                    arguments[field] = json!(value.trim());
+                }
+            }
+            if let Some(old) = self.names.asked.take() {
+                cx.cancel(old);
+            }
+            let asked = Some(cx.call(Request::new("resource_list", arguments)));
+            self.names = Names { of, asked, found: Vec::new() };
+        }
+        self.names.found.clone()
+    }
+
+    /// The names came. Where there are none (a slip in the kind, no permission) nothing is offered: the call itself
+    /// will say what is wrong.
+    fn named(&mut self, result: Result<Reply>, cx: &mut Cx<'_>) {
+        self.names.asked = None;
+        let Ok(Reply::Done { output, .. }) = result else { return };
+        let rows = output["rows"].as_array().into_iter().flatten();
+        self.names.found = rows.filter_map(|row| Some(row[0].as_str()?.to_owned())).collect();
+        if self.form.chosen.is_none() {
+            self.suggest(cx);
+        }
     }
 
     fn label_width(&self) -> u16 {
@@ -142,7 +205,7 @@ impl Pane for FormPane {
         if self.form.entries.is_empty() {
             self.submit(cx);
         } else {
-            self.suggest(cx.shared);
+            self.suggest(cx);
         }
     }
 
@@ -153,11 +216,11 @@ impl Pane for FormPane {
             "tab_back" if self.form.complete(false) => {}
             "down" | "tab" => {
                 self.form.step(true);
-                self.suggest(cx.shared);
+                self.suggest(cx);
             }
             "up" | "tab_back" => {
                 self.form.step(false);
-                self.suggest(cx.shared);
+                self.suggest(cx);
             }
             _ => return Handled::No,
         }
@@ -168,22 +231,24 @@ impl Pane for FormPane {
         if !self.form.key(key) {
             return Handled::No;
         }
-        self.suggest(cx.shared);
+        self.suggest(cx);
         Handled::Yes
     }
 
     fn paste(&mut self, text: &str, cx: &mut Cx<'_>) -> Handled {
         self.form.paste(text);
-        self.suggest(cx.shared);
+        self.suggest(cx);
         Handled::Yes
     }
 
     fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
-        if let Message::Reply { ticket, result } = message
-            && self.call == Some(ticket)
-        {
-            self.call = None;
-            self.answered(result, cx);
+        match message {
+            Message::Reply { ticket, result } if self.call == Some(ticket) => {
+                self.call = None;
+                self.answered(result, cx);
+            }
+            Message::Reply { ticket, result } if self.names.asked == Some(ticket) => self.named(result, cx),
+            _ => {}
         }
     }
 

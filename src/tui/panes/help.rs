@@ -1,7 +1,5 @@
 //! The keys of the pane below, those that are everywhere, and the commands: made from the keymap.
 
-use std::sync::Arc;
-
 use compact_str::CompactString;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -9,24 +7,18 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::tui::action::Action;
+use crate::tui::command::commands;
 use crate::tui::effect::{Cx, Message};
-use crate::tui::keymap::Keymap;
+use crate::tui::keymap::Binding;
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::Shared;
 use crate::tui::widgets::composed::Composed;
 
-/// What can be typed after `:`, beside the kinds of a cluster and the operations.
-const COMMANDS: &[(&str, &str)] = &[
-    (":pods [ns] [/filter] [@ctx]", "any kind, by name, plural, short name or group"),
-    (":pods k=v", "only what these labels select"),
-    (":ctx [name]", "clusters"),
-    (":ns [name]", "namespaces"),
-    (":approvals", "what waits for a decision"),
-    (":audit", "who did what"),
-    (":aliases", "all kinds and their short names"),
-    (":help", "this page"),
-    (":q", "quit"),
-    ("/text", "rows with this regular expression; ! before it: the others; -f: letters in order; -l: labels"),
+/// How what is typed after `:` and `/` is written; the commands themselves are the command line's to name.
+const FORMS: &[(&str, &str)] = &[
+    (":KIND [NS] [/FILTER] [@CTX]", "any kind, by name, plural, short name or group"),
+    (":KIND k=v", "only what these labels select"),
+    ("/TEXT", "rows with this regular expression; ! before it: the others; -f: letters in order; -l: labels"),
 ];
 
 /// Narrower columns than this are not put side by side.
@@ -46,7 +38,7 @@ pub struct HelpPane {
 
 impl HelpPane {
     pub fn new(modes: &[CompactString], shared: &Shared) -> Self {
-        Self { items: items(&shared.keymap, modes), top: 0, size: (80, 24) }
+        Self { items: items(shared, modes), top: 0, size: (80, 24) }
     }
 
     fn columns(&self) -> u16 {
@@ -64,10 +56,11 @@ impl HelpPane {
     }
 }
 
-fn items(keymap: &Arc<Keymap>, modes: &[CompactString]) -> Vec<Item> {
+fn items(shared: &Shared, modes: &[CompactString]) -> Vec<Item> {
     let mut all = Vec::new();
     let mut section = None;
-    for (mode, binding) in keymap.bindings(modes) {
+    let offered = |(_, b): &(&str, &Binding)| !(shared.read_only && b.action.changes());
+    for (mode, binding) in shared.keymap.bindings(modes).filter(offered) {
         if section != Some(mode) {
             if section.is_some() {
                 all.push(Item::Blank);
@@ -82,7 +75,14 @@ fn items(keymap: &Arc<Keymap>, modes: &[CompactString]) -> Vec<Item> {
         all.push(Item::Blank);
     }
     all.push(Item::Section("commands".to_owned()));
-    all.extend(COMMANDS.iter().map(|(l, m)| Item::Key { label: (*l).to_owned(), meaning: (*m).to_owned() }));
+    all.extend(FORMS.iter().map(|(l, m)| Item::Key { label: (*l).to_owned(), meaning: (*m).to_owned() }));
+    all.extend(commands().map(|(words, what)| {
+        let mut words = words.split(", ");
+        let first = words.next().unwrap_or_default();
+        let others: Vec<&str> = words.collect();
+        let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+        Item::Key { label: format!(":{first}"), meaning: format!("{what}{others}") }
+    }));
     all
 }
 
@@ -92,7 +92,7 @@ impl Pane for HelpPane {
     }
 
     fn modes(&self) -> Vec<CompactString> {
-        vec!["help".into(), "text".into()]
+        vec!["help".into()]
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {

@@ -1,28 +1,35 @@
 //! The panes, one file each, and the one place that knows which route opens which.
 
+pub mod aliases;
 pub mod approvals;
 pub mod ask;
 pub mod audit;
 pub mod change;
 pub mod clusters;
 pub mod editor;
+pub mod containers;
 pub mod form;
 pub mod help;
 pub mod logs;
 pub mod palette;
+pub mod participants;
 pub mod resources;
 mod save;
+pub mod table;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;
 mod yaml;
+mod words;
 
 use super::object::Route;
 use super::pane::Pane;
 use super::shared::Shared;
-use crate::base::{Error, Result};
+use crate::base::Result;
 
 /// Where a new pane goes.
 pub enum Opened {
@@ -35,12 +42,16 @@ pub enum Opened {
 /// Makes the pane for a route.
 pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
     let pane: Box<dyn Pane> = match route {
-        Route::Clusters => Box::new(clusters::Clusters::default()),
+        Route::Clusters => Box::new(clusters::pane()),
         Route::Resources(query) => Box::new(resources::Resources::new(query, shared)),
+        Route::Containers(pod) => Box::new(containers::pane(pod)),
+        Route::Events(object) => Box::new(resources::Resources::events_of(&object, shared)),
+        Route::Participants => Box::new(participants::pane()),
+        Route::Aliases => Box::new(aliases::pane(shared)),
         Route::Logs(target) => Box::new(logs::LogsPane::new(target)),
         Route::Text(kind, object) => Box::new(text::TextPane::object(kind, object)),
         Route::Approvals(None) => Box::new(approvals::ApprovalsPane::new()),
-        Route::Audit | Route::Timeline => Box::new(audit::AuditPane::new()),
+        Route::Audit | Route::Timeline => Box::new(audit::pane()),
         Route::Help { modes } => Box::new(help::HelpPane::new(&modes, shared)),
         Route::Approvals(Some(id)) => return layer(approvals::CardPane::new(id)),
         Route::Edit(object) => return layer(change::EditPane::new(object)),
@@ -48,7 +59,6 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Form { operation, arguments } => {
             return layer(form::FormPane::new(&operation, &arguments, shared)?);
         }
-        other => return Err(Error::unsupported(format!("there is no pane for {other:?}"))),
     };
     Ok(Opened::Pane(pane))
 }

@@ -1,5 +1,6 @@
 //! Writing what a pane shows into a file of the operator's own.
 
+use std::any::Any;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::base::paths::{Paths, private_dir};
 use crate::base::{Error, Result};
+use crate::tui::effect::{Cx, Flash, Ticket};
 
 /// Makes a new file, readable by its owner alone, in `saved/` of the state directory, and has `write`
 /// fill it. Gives its path. Blocks: call it on a job.
@@ -34,6 +36,22 @@ pub fn save(
     }
     written.map_err(failed)?;
     Ok(path)
+}
+
+/// Writes a table as CSV on a job: a disk may hang. [`saved`] says how it went.
+pub fn csv(name: &str, text: String, rows: usize, cx: &mut Cx<'_>) -> Ticket {
+    let (name, now) = (name.to_owned(), cx.now);
+    cx.job(move || save(&name, "csv", now, |out| out.write_all(text.as_bytes())).map(|path| (path, rows)))
+}
+
+/// Says where the rows of a [`csv`] are, or why they are nowhere.
+pub fn saved(value: Box<dyn Any + Send>, cx: &mut Cx<'_>) {
+    match value.downcast::<Result<(PathBuf, usize)>>().map(|result| *result) {
+        Ok(Ok((path, 1))) => cx.flash(Flash::info(format!("1 row saved to {}", path.display()))),
+        Ok(Ok((path, rows))) => cx.flash(Flash::info(format!("{rows} rows saved to {}", path.display()))),
+        Ok(Err(error)) => cx.error(&error),
+        Err(_) => {}
+    }
 }
 
 /// Names of objects may hold `/`, `:` and worse.

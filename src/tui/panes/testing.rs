@@ -70,7 +70,15 @@ pub fn theme() -> Theme {
         success: fg(Color::LightGreen),
         dim: fg(Color::DarkGray),
         palette: vec![fg(Color::Cyan), fg(Color::LightYellow)],
-        tones: Tones::default(),
+        tones: Tones {
+            pending: fg(Color::Yellow),
+            error: fg(Color::Red),
+            killed: fg(Color::Magenta),
+            completed: fg(Color::Gray),
+            highlight: fg(Color::Cyan),
+            dim: fg(Color::DarkGray),
+            ..Tones::default()
+        },
     }
 }
 

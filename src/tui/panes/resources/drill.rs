@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::Resources;
 use crate::base::Error;
 use crate::gate::Request;
-use crate::tui::effect::Cx;
-use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::rows::RowKey;
+use crate::tui::effect::{Cx, Flash};
+use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
 
 impl Resources {
     pub(super) fn enter(&mut self, cx: &mut Cx<'_>) {
@@ -18,9 +19,8 @@ impl Resources {
             vec![object.cluster.clone()]
         };
         match object.plural() {
-            "pods" => {
-                cx.go(Route::Logs(LogTarget { objects: vec![object], container: None, previous: false }))
-            }
+            "pods" => cx.go(Route::Containers(object)),
+            "events" => self.enter_event(clusters, cx),
             "namespaces" => {
                 let namespaces = Namespaces::One(object.name.clone());
                 cx.namespace(namespaces.clone());
@@ -62,6 +62,67 @@ impl Resources {
         }
     }
 
+    /// From an event to the object that it is about, in the table of its kind.
+    fn enter_event(&self, clusters: Vec<CompactString>, cx: &mut Cx<'_>) {
+        let Some(row) = self.grid.selected() else { return };
+        let about = self.grid.cell_text(row, "OBJECT", cx.now).unwrap_or_default();
+        // `pod/web-1`; some servers write `Pod/web-1`.
+        let Some((kind, name)) = about.split_once('/').filter(|(_, name)| !name.is_empty()) else {
+            cx.flash(Flash::info("the event does not say what it is about"));
+            return;
+        };
+        let Some(kind) = cx.shared.kind(kind).map(|k| k.id.clone()) else {
+            let error = Error::not_found(format!("there is no kind {kind:?} to go to"));
+            cx.error(&error.next("y shows the event whole."));
+            return;
+        };
+        cx.go(Route::Resources(Query {
+            kind,
+            clusters,
+            namespaces: Namespaces::One(row.key.namespace.clone()),
+            select: Some(RowKey::new(row.key.cluster.clone(), &row.key.namespace, name)),
+            ..Query::default()
+        }));
+    }
+
+    /// Asks who owns the object under the cursor; [`Resources::go_to_owner`] follows.
+    pub(super) fn owner(&mut self, cx: &mut Cx<'_>) {
+        let Some(object) = self.object() else { return super::keys::nothing(cx) };
+        let mut arguments = object.arguments();
+        arguments["path"] = json!("metadata");
+        arguments["format"] = json!("json");
+        self.owning = Some((cx.call(Request::new("resource_get", arguments)), object));
+    }
+
+    /// Goes to what controls the object, else to the first of what owns it.
+    pub(super) fn go_to_owner(&self, object: &ObjectRef, output: &Value, cx: &mut Cx<'_>) {
+        let text = output.get("text").and_then(Value::as_str).unwrap_or_default();
+        let metadata: Value = serde_json::from_str(text).unwrap_or_default();
+        let owners = metadata["ownerReferences"].as_array().cloned().unwrap_or_default();
+        let owner = owners.iter().find(|o| o["controller"] == true).or_else(|| owners.first());
+        let Some(owner) = owner else {
+            cx.flash(
+                Flash::info(format!("nothing owns the {} {}", singular(object.plural()), object.name))
+                    .next("It was made by hand, or by what sets no owner."),
+            );
+            return;
+        };
+        let word = |name: &str| owner[name].as_str().unwrap_or_default();
+        let (kind, namespaced) = kind_of(word("apiVersion"), word("kind"), cx);
+        let namespace = if namespaced { object.namespace.clone() } else { CompactString::default() };
+        cx.go(Route::Resources(Query {
+            kind,
+            clusters: if object.cluster.is_empty() {
+                self.query.clusters.clone()
+            } else {
+                vec![object.cluster.clone()]
+            },
+            namespaces: if namespaced { Namespaces::One(namespace.clone()) } else { Namespaces::All },
+            select: Some(RowKey::new(&*object.cluster, &namespace, word("name"))),
+            ..Query::default()
+        }));
+    }
+
     /// Goes to the pods that a workload's selector means.
     pub(super) fn drill_into(&mut self, object: &ObjectRef, output: &Value, cx: &mut Cx<'_>) {
         let text = output.get("text").and_then(Value::as_str).unwrap_or_default();
@@ -73,7 +134,7 @@ impl Resources {
             cx.error(&error);
             return;
         };
-        let singular = object.plural().strip_suffix('s').unwrap_or(object.plural());
+        let singular = singular(object.plural());
         cx.go(Route::Resources(Query {
             kind: "pods".into(),
             clusters: if object.cluster.is_empty() {
@@ -86,6 +147,32 @@ impl Resources {
             origin: Some(format!("{singular} {}", object.name)),
             ..Query::default()
         }));
+    }
+}
+
+/// A plural as people say one of it.
+fn singular(plural: &str) -> &str {
+    match plural {
+        "ingresses" | "storageclasses" | "ingressclasses" | "priorityclasses" => {
+            plural.trim_end_matches("es")
+        }
+        "endpoints" => plural,
+        _ => plural.strip_suffix('s').unwrap_or(plural),
+    }
+}
+
+/// The identifier of a kind that an object names by `apiVersion` and `kind`, and whether it has a namespace.
+fn kind_of(version: &str, kind: &str, cx: &Cx<'_>) -> (CompactString, bool) {
+    let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+    let found = cx.shared.kinds.iter().find(|k| k.kind == kind && k.group == group);
+    match found {
+        Some(known) => (known.id.clone(), known.namespaced),
+        None => {
+            // Until discovery has answered: the server takes the singular too.
+            let lower = kind.to_lowercase();
+            let word = if group.is_empty() { lower.clone() } else { format!("{lower}.{group}") };
+            (word.into(), !matches!(lower.as_str(), "node" | "namespace" | "persistentvolume"))
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
 use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
 use crate::tui::pane::{Handled, Pane as _};
-use crate::tui::panes::change;
+use crate::tui::panes::text::TextPane;
+use crate::tui::panes::{change, save};
 
 impl Resources {
     pub(super) fn key(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
@@ -27,8 +28,8 @@ impl Resources {
             "warp" => self.warp(cx),
             "node" => self.node(cx),
             "save" => self.save(cx),
-            "decode" => self.go_to_one(cx, |object| Route::Text(TextKind::Yaml, object)),
-            "owner" => cx.flash(Flash::info("d describes the object with what owns it")),
+            "decode" => self.decode(cx),
+            "owner" => self.owner(cx),
             _ => return Handled::No,
         }
         Handled::Yes
@@ -153,19 +154,21 @@ impl Resources {
         }
     }
 
-    /// Writes what is shown as CSV. The file is small beside what sorting costs, but a disk may hang: on a thread.
+    /// The values of a Secret, for the eyes at this screen.
+    fn decode(&self, cx: &mut Cx<'_>) {
+        match self.object() {
+            Some(object) if object.plural() == "secrets" => cx.push(Box::new(TextPane::decoded(object))),
+            Some(object) => cx.flash(Flash::info(format!("{} hold nothing to decode", object.plural()))),
+            None => nothing(cx),
+        }
+    }
+
     fn save(&mut self, cx: &mut Cx<'_>) {
-        let text = self.grid.csv(cx.now);
-        let stamp = cx.now.as_second();
-        let name =
-            format!("{}-{}-{stamp}.csv", self.plural(), self.query.namespaces.label().replace('/', "-"));
-        let path = std::env::temp_dir().join(&name);
-        let shown = path.display().to_string();
-        cx.job(move || std::fs::write(path, text).err().map(|e| e.to_string()));
-        cx.flash(Flash::info(format!("{} rows saved to {shown}", self.grid.shown())));
+        let name = format!("{}-{}", self.plural(), self.query.namespaces.label());
+        self.saving = Some(save::csv(&name, self.grid.csv(cx.now), self.grid.shown(), cx));
     }
 }
 
-fn nothing(cx: &mut Cx<'_>) {
+pub(super) fn nothing(cx: &mut Cx<'_>) {
     cx.flash(Flash::info("there is no row under the cursor"));
 }

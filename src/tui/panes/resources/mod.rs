@@ -16,13 +16,14 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use serde_json::{Value, json};
 
-use crate::base::Error;
+use crate::base::{Code, Error};
 use crate::gate::{Frame, Reply, Request};
-use crate::rows::RowKey;
+use crate::rows::{Phase, RowKey, TableDelta};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::{Namespaces, ObjectRef, Query};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::panes::save;
 use crate::tui::shared::Shared;
 use crate::tui::widgets::grid::{Filtered, Grid, Paint};
 
@@ -40,6 +41,11 @@ pub struct Resources {
     errors: BTreeMap<CompactString, Error>,
     /// Object whose selector is asked for, to go to its pods.
     drilling: Option<(Ticket, ObjectRef)>,
+    /// Object whose owner is asked for, to go there.
+    owning: Option<(Ticket, ObjectRef)>,
+    saving: Option<Ticket>,
+    /// What was last told of each cluster's health.
+    health: BTreeMap<CompactString, bool>,
     /// Still to be put under the cursor.
     select: Option<RowKey>,
     started: Option<Timestamp>,
@@ -53,7 +59,7 @@ impl Resources {
         let all = namespaced && query.namespaces == Namespaces::All;
         let filter = query.filter.clone().unwrap_or_default();
         Self {
-            grid: Grid::new(several, all),
+            grid: grid_of(&query.kind, several, all),
             select: query.select.clone(),
             query,
             typed_labels: None,
@@ -62,8 +68,27 @@ impl Resources {
             watches: BTreeMap::new(),
             errors: BTreeMap::new(),
             drilling: None,
+            owning: None,
+            saving: None,
+            health: BTreeMap::new(),
             started: None,
         }
+    }
+
+    /// The events of one object.
+    pub fn events_of(object: &ObjectRef, shared: &Shared) -> Self {
+        let kind = shared.kind(&object.kind).map_or_else(|| titled(object.plural()), |k| k.kind.to_string());
+        let fields = format!("involvedObject.kind={kind},involvedObject.name={}", object.name);
+        let query = Query {
+            kind: "events".into(),
+            clusters: if object.cluster.is_empty() { Vec::new() } else { vec![object.cluster.clone()] },
+            // The events of what has no namespace are in one all the same.
+            namespaces: Namespaces::parse(&object.namespace),
+            fields: Some(fields),
+            origin: Some(format!("{} {}", kind.to_lowercase(), object.name)),
+            ..Query::default()
+        };
+        Self::new(query, shared)
     }
 
     fn is_pods(&self) -> bool {
@@ -127,6 +152,7 @@ impl Resources {
     fn frame(&mut self, ticket: Ticket, frame: Frame, cx: &mut Cx<'_>) {
         let Some(cluster) = self.watches.get(&ticket).cloned() else { return };
         if let Frame::Table(delta) = frame {
+            self.tell_health(&cluster, &delta, cx);
             let origin = (self.query.clusters.len() > 1).then_some(cluster.as_str());
             self.grid.apply(delta, origin, cx);
             if let Some(key) = &self.select
@@ -134,6 +160,21 @@ impl Resources {
             {
                 self.select = None;
             }
+        }
+    }
+
+    /// Says whether the cluster answers, when that is news.
+    fn tell_health(&mut self, cluster: &CompactString, delta: &TableDelta, cx: &mut Cx<'_>) {
+        let up = delta.sources.iter().filter_map(|source| match &source.phase {
+            Phase::Live | Phase::Polling { .. } | Phase::Loading { .. } => Some(true),
+            Phase::Reconnecting { .. } => Some(false),
+            Phase::Failed { error } => is_down(error).then_some(false),
+            Phase::Connecting => None,
+        });
+        if let Some(up) = up.last()
+            && self.health.insert(cluster.clone(), up) != Some(up)
+        {
+            cx.cluster_seen(cluster.clone(), up);
         }
     }
 
@@ -146,6 +187,29 @@ impl Resources {
     fn objects(&self) -> Vec<ObjectRef> {
         self.grid.chosen().iter().map(|key| ObjectRef::of(&self.query.kind, key)).collect()
     }
+}
+
+/// Events are found by when they were and what they are about: the newest on top, their own names aside.
+fn grid_of(kind: &str, several: bool, all: bool) -> Grid {
+    let grid = Grid::new(several, all);
+    if !kind.starts_with("events") {
+        return grid;
+    }
+    let mut grid = grid.nameless();
+    grid.sort_at_first("LAST SEEN", false);
+    grid
+}
+
+/// Whether an error means that nobody answers, rather than that an answer was no.
+fn is_down(error: &Error) -> bool {
+    matches!(error.code, Code::Unavailable | Code::Timeout | Code::Unauthenticated)
+}
+
+/// A plural as a kind, for as long as discovery has not answered: `pods` is `Pod`.
+fn titled(plural: &str) -> String {
+    let singular = plural.strip_suffix('s').unwrap_or(plural);
+    let mut chars = singular.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// What has no namespace, for as long as discovery has not answered.
@@ -225,17 +289,14 @@ impl Pane for Resources {
                     self.errors.insert(cluster, error);
                 }
             }
+            Message::Job { ticket, value } if self.saving == Some(ticket) => {
+                self.saving = None;
+                save::saved(value, cx);
+            }
             Message::Job { ticket, value } => {
                 self.grid.receive(ticket, value, cx);
             }
-            Message::Reply { ticket, result } => match self.drilling.take() {
-                Some((asked, object)) if asked == ticket => match result {
-                    Ok(Reply::Done { output, .. }) => self.drill_into(&object, &output, cx),
-                    Ok(Reply::Held(held)) => cx.flash(Flash::warning(held.reason)),
-                    Err(error) => cx.error(&error),
-                },
-                other => self.drilling = other,
-            },
+            Message::Reply { ticket, result } => self.answered(ticket, result, cx),
             _ => {}
         }
     }
@@ -330,11 +391,25 @@ impl Pane for Resources {
             }),
             marked: marked.into_iter().map(key_value).collect(),
             columns: self.grid.column_names(),
+            private: false,
         }
     }
 }
 
 impl Resources {
+    /// The part of an object that Enter or the owner's key has asked for.
+    fn answered(&mut self, ticket: Ticket, result: crate::base::Result<Reply>, cx: &mut Cx<'_>) {
+        let drilled = self.drilling.take_if(|(asked, _)| *asked == ticket);
+        let owned = self.owning.take_if(|(asked, _)| *asked == ticket);
+        match (result, drilled, owned) {
+            (Ok(Reply::Done { output, .. }), Some((_, object)), _) => self.drill_into(&object, &output, cx),
+            (Ok(Reply::Done { output, .. }), _, Some((_, object))) => self.go_to_owner(&object, &output, cx),
+            (Ok(Reply::Done { .. }), None, None) => {}
+            (Ok(Reply::Held(held)), ..) => cx.flash(Flash::warning(held.reason)),
+            (Err(error), ..) => cx.error(&error),
+        }
+    }
+
     /// Whether a word for a kind, as an agent says it, means this table's.
     fn is_kind(&self, word: &str) -> bool {
         let plural = self.plural();

@@ -9,6 +9,7 @@ use crate::base::text::sanitize;
 use crate::rows::Phase;
 use crate::tui::object::Namespaces;
 use crate::tui::pane::Look;
+use crate::tui::panes::words;
 
 impl Resources {
     /// `pods(shop)[12/1,204] /filter`, and in words what is not as it should be.
@@ -61,24 +62,7 @@ impl Resources {
         };
         let mut states = Vec::new();
         for (cluster, phase) in self.grid.table().sources() {
-            let (words, bad) = match phase {
-                Phase::Live => continue,
-                Phase::Connecting => ("connecting…".to_owned(), false),
-                Phase::Loading { seen, expected: Some(all) } => {
-                    (format!("loading {} of {}…", thousands(*seen as usize), thousands(*all as usize)), false)
-                }
-                Phase::Loading { seen, expected: None } => {
-                    (format!("loading {}…", thousands(*seen as usize)), false)
-                }
-                Phase::Polling { every_seconds, reason } => {
-                    (format!("polling every {every_seconds} s ({reason})"), true)
-                }
-                Phase::Reconnecting { reason, since, .. } => {
-                    let old = crate::rows::cell::age(look.now.as_second() - since);
-                    (format!("stale since {old}, reconnecting: {reason}"), true)
-                }
-                Phase::Failed { error } => (error.message.clone(), true),
-            };
+            let Some((words, bad)) = words::state(phase, look.now.as_second()) else { continue };
             states.push((named(cluster, words), bad));
         }
         for (cluster, error) in &self.errors {
@@ -98,28 +82,7 @@ impl Resources {
     /// Why there are no rows, and which key changes that.
     pub(super) fn render_empty(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let (what, next) = self.why_empty();
-        let y = area.y + area.height / 3;
-        for (i, (text, style)) in [(what, look.theme.body), (next, look.theme.dim)].into_iter().enumerate() {
-            let text = sanitize(&text).into_owned();
-            let width =
-                unicode_width::UnicodeWidthStr::width(text.as_str()).min(usize::from(area.width)) as u16;
-            let row = y + i as u16;
-            if row < area.bottom() && row > area.y {
-                let x = area.x + (area.width - width) / 2;
-                buf.set_stringn(
-                    x,
-                    row,
-                    text,
-                    usize::from(width),
-                    style.patch(
-                        look.theme
-                            .table
-                            .bg
-                            .map_or_else(Default::default, |bg| ratatui::style::Style::new().bg(bg)),
-                    ),
-                );
-            }
-        }
+        words::instead(&what, &next, look, area, buf);
     }
 
     fn why_empty(&self) -> (String, String) {

@@ -68,6 +68,11 @@ impl TextPane {
         Self::with(Source::Object(kind, object), Document::default(), false)
     }
 
+    /// The manifest of a Secret with its values readable.
+    pub fn decoded(object: ObjectRef) -> Self {
+        Self { decode: true, ..Self::object(TextKind::Yaml, object) }
+    }
+
     /// A pane on a text that is at hand.
     pub fn fixed(name: &str, title: impl Into<String>, text: String) -> Self {
         Self::with(Source::Fixed { name: name.into(), title: title.into() }, Document::new(text), true)
@@ -466,13 +471,17 @@ impl Pane for TextPane {
     fn focus(&self) -> PaneFocus {
         let Source::Object(_, object) = &self.source else { return PaneFocus::default() };
         let mut selected = object.arguments();
-        selected["field"] = json!(self.document.line(self.document.cursor).trim());
+        // What is decoded is for this screen alone: the others learn where one looks, not what it says.
+        if !self.decode {
+            selected["field"] = json!(self.document.line(self.document.cursor).trim());
+        }
         PaneFocus {
             cluster: Some(object.cluster.to_string()),
             namespace: Some(object.namespace.to_string()),
             kind: Some(object.kind.to_string()),
-            filter: (!self.typed.is_empty()).then(|| self.typed.clone()),
+            filter: (!self.typed.is_empty() && !self.decode).then(|| self.typed.clone()),
             selected: Some(selected),
+            private: self.decode,
             ..PaneFocus::default()
         }
     }

@@ -11,6 +11,8 @@ const GAP: u16 = 2;
 const WIDEST: u16 = 60;
 /// The narrowest that text is cut to; the name gets twice as much.
 const NARROWEST: u16 = 10;
+/// The narrowest that a status is cut to: `CrashLoopBackOff` is whole.
+const NARROWEST_STATUS: u16 = 16;
 /// Columns of this rank and below are kept, and made narrower, before they are left out.
 const KEPT_RANK: u8 = 3;
 
@@ -23,6 +25,7 @@ pub struct Candidate {
     pub wide: bool,
     pub rank: u8,
     text: bool,
+    status: bool,
     /// The widest text seen so far.
     natural: u16,
 }
@@ -54,6 +57,7 @@ impl Columns {
             wide: false,
             rank,
             text: true,
+            status: false,
             natural: name.len() as u16 + 1,
         };
         let mut candidates = Vec::with_capacity(columns.len() + 3);
@@ -73,10 +77,20 @@ impl Columns {
             wide: column.wide,
             rank: column.rank,
             text: column.kind == ColumnKind::Text,
+            status: column.kind == ColumnKind::Status,
             // The header, and a place for the sort's arrow.
             natural: (column.name.width() as u16 + 1).max(if column.kind == ColumnKind::Age { 5 } else { 0 }),
         }));
         Self { candidates }
+    }
+
+    /// The name as one of the wide columns.
+    #[must_use]
+    pub fn with_wide_name(mut self) -> Self {
+        for candidate in self.candidates.iter_mut().filter(|c| c.source == Source::Name) {
+            (candidate.wide, candidate.rank) = (true, 9);
+        }
+        self
     }
 
     pub fn all(&self) -> &[Candidate] {
@@ -99,7 +113,7 @@ impl Columns {
     fn name_index(&self) -> Option<usize> {
         self.candidates
             .iter()
-            .position(|c| c.source == Source::Name)
+            .position(|c| c.source == Source::Name && !c.wide)
             .or_else(|| self.candidates.iter().position(|c| c.name == "NAME"))
     }
 
@@ -128,6 +142,7 @@ impl Columns {
         } else {
             self.leave_out(&mut shown, &mut widths, width, name);
         }
+        self.stretch(&shown, &mut widths, width);
         let placed = pack(&shown, &widths, width);
         let hidden = eligible.len() - placed.len().min(eligible.len());
         (placed, hidden)
@@ -155,9 +170,16 @@ impl Columns {
         self.shrink(shown, widths, width, name);
     }
 
-    /// Takes from the widest texts.
+    /// Takes from statuses whose longest word is rare, and then from the widest texts.
     fn shrink(&self, shown: &[usize], widths: &mut [u16], width: u16, name: Option<usize>) {
         let mut over = total(widths).saturating_sub(width);
+        for (index, column) in shown.iter().zip(widths.iter_mut()) {
+            if self.candidates[*index].status {
+                let less = over.min(column.saturating_sub(NARROWEST_STATUS));
+                *column -= less;
+                over -= less;
+            }
+        }
         while over > 0 {
             let least = |at: usize| if Some(shown[at]) == name { 2 * NARROWEST } else { NARROWEST };
             let widest = (0..shown.len())
@@ -166,6 +188,19 @@ impl Columns {
             let Some(at) = widest else { return };
             widths[at] -= 1;
             over -= 1;
+        }
+    }
+
+    /// Gives room that is left over to texts that were cut, the longest first.
+    fn stretch(&self, shown: &[usize], widths: &mut [u16], width: u16) {
+        let mut spare = width.saturating_sub(total(widths));
+        while spare > 0 {
+            let lacks = |at: usize| self.candidates[shown[at]].natural.saturating_sub(widths[at]);
+            let most = (0..shown.len()).max_by_key(|at| (lacks(*at), std::cmp::Reverse(*at)));
+            let Some(at) = most.filter(|at| lacks(*at) > 0) else { return };
+            let more = lacks(at).min(spare);
+            widths[at] += more;
+            spare -= more;
         }
     }
 }

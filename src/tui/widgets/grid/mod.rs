@@ -18,7 +18,7 @@ pub use draw::{Paint, Pointed};
 
 use crate::rows::filter::{Filter, Parsed, Shape};
 use crate::rows::view::Rebuilt;
-use crate::rows::{Plan, Row, RowKey, Sort, Source, Table, TableDelta, View};
+use crate::rows::{Column, Plan, Row, RowKey, Sort, Source, Table, TableDelta, View};
 use crate::tui::effect::{Cx, Ticket};
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct Grid {
     columns: Columns,
     show_cluster: bool,
     show_namespace: bool,
+    /// The name says nothing to a person, so that it stands among the wide columns.
+    nameless: bool,
     sort: Sort,
     /// The sort by its column's name, for columns that are not known yet.
     sort_name: Option<(CompactString, bool)>,
@@ -84,6 +86,19 @@ impl Grid {
         };
         grid.view.replan(grid.plan(Filter::default()));
         grid
+    }
+
+    /// Shows the name among the wide columns only: those of events are made of digits.
+    #[must_use]
+    pub fn nameless(mut self) -> Self {
+        self.nameless = true;
+        self.columns = self.columns_of(&[]);
+        self
+    }
+
+    fn columns_of(&self, columns: &[Column]) -> Columns {
+        let columns = Columns::new(columns, self.show_cluster, self.show_namespace);
+        if self.nameless { columns.with_wide_name() } else { columns }
     }
 
     pub fn table(&self) -> &Table {
@@ -202,7 +217,7 @@ impl Grid {
     pub fn apply(&mut self, delta: TableDelta, origin: Option<&str>, cx: &mut Cx<'_>) {
         let changes = self.table.apply(delta, origin);
         if changes.columns {
-            self.columns = Columns::new(self.table.columns(), self.show_cluster, self.show_namespace);
+            self.columns = self.columns_of(self.table.columns());
             for (_, row) in self.table.slots().iter() {
                 self.columns.grow(row);
             }
@@ -326,6 +341,13 @@ impl Grid {
             self.replan(cx);
         }
         found
+    }
+
+    /// The order before anyone has chosen one. Its column may be known later only.
+    pub fn sort_at_first(&mut self, name: &str, descending: bool) {
+        if !self.choose_sort(name, Some(descending)) {
+            self.sort_name = Some((name.into(), descending));
+        }
     }
 
     fn choose_sort(&mut self, name: &str, descending: Option<bool>) -> bool {
