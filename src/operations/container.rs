@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Deck, common};
+use super::Deck;
+use super::input::Within;
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
 use crate::kube::Selection;
@@ -18,21 +19,14 @@ pub const LIST: &[Definition<Deck>] = &[define::<ContainerList>()];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct ContainerListInput {
     /// The pod.
     #[schemars(extend("x-complete" = "name"))]
     pub name: String,
-    /// Kubeconfig context; default: the current one.
-    #[arg(long, short = 'c', visible_alias = "context")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "cluster"))]
-    pub cluster: Option<String>,
-    /// Default: the context's namespace.
-    #[arg(long, short = 'n')]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-complete" = "namespace"))]
-    pub namespace: Option<String>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
 }
 
 /// The containers in the order in which they start.
@@ -51,7 +45,7 @@ impl ContainerListInput {
         if self.name.is_empty() {
             return Err(Error::invalid("the pod's name is empty"));
         }
-        Ok(Selection::containers(self.namespace.clone().unwrap_or_default(), &self.name))
+        Ok(Selection::containers(self.within.namespace.clone().unwrap_or_default(), &self.name))
     }
 }
 
@@ -68,19 +62,18 @@ impl Operation for ContainerList {
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        common::fill_namespaced(deck, &mut input.cluster, &mut input.namespace)
+        input.within.fill(deck).map(drop)
     }
 
     fn target(input: &Self::Input) -> Target {
-        common::target(&input.cluster, &input.namespace, "pod", &input.name)
+        input.within.target("pod", &input.name)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
-        Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
+        let cluster = input.within.fill(&deck)?;
         let mut listing = cluster.rows(input.selection()?, PATIENCE).await?;
         if listing.rows.is_empty() {
-            let namespace = input.namespace.unwrap_or_default();
+            let namespace = input.within.namespace.unwrap_or_default();
             return Err(Error::not_found(format!("there is no pod {} in {namespace}", input.name))
                 .next("pod_list names the pods that there are."));
         }
@@ -103,8 +96,7 @@ impl Operation for ContainerList {
     }
 
     async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
-        Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.cluster.as_deref())?;
+        let cluster = input.within.fill(&deck)?;
         Ok(Watch::table(cluster.watch(input.selection()?)))
     }
 }

@@ -15,6 +15,8 @@ pub mod palette;
 pub mod participants;
 pub mod resources;
 mod save;
+#[cfg(test)]
+mod session_tests;
 pub mod table;
 #[cfg(test)]
 mod table_tests;

@@ -165,13 +165,13 @@ impl Resources {
 
     /// Says whether the cluster answers, when that is news.
     fn tell_health(&mut self, cluster: &CompactString, delta: &TableDelta, cx: &mut Cx<'_>) {
-        let up = delta.sources.iter().filter_map(|source| match &source.phase {
+        let mut up = delta.sources.iter().filter_map(|source| match &source.phase {
             Phase::Live | Phase::Polling { .. } | Phase::Loading { .. } => Some(true),
             Phase::Reconnecting { .. } => Some(false),
             Phase::Failed { error } => is_down(error).then_some(false),
             Phase::Connecting => None,
         });
-        if let Some(up) = up.last()
+        if let Some(up) = up.next_back()
             && self.health.insert(cluster.clone(), up) != Some(up)
         {
             cx.cluster_seen(cluster.clone(), up);
