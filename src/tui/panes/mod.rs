@@ -6,8 +6,8 @@ pub mod ask;
 pub mod audit;
 pub mod change;
 pub mod clusters;
-pub mod editor;
 pub mod containers;
+pub mod editor;
 pub mod form;
 pub mod help;
 pub mod logs;
@@ -25,8 +25,8 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;
-mod yaml;
 mod words;
+mod yaml;
 
 use super::object::Route;
 use super::pane::Pane;
