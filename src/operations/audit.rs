@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Deck;
 use super::input::Span;
+use crate::base::clock::seconds;
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{ActorKind, Code, Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
@@ -162,16 +163,8 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
         Error::invalid(format!("{text:?} is no time"))
             .next("Write 2026-01-31T12:00:00Z, or a span such as 15m, 2h or 3d.")
     };
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let unit = match &text[digits.len()..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    now.checked_sub(Duration::from_secs(number.saturating_mul(unit))).map_err(|_| wrong())
+    let ago = seconds(text).ok_or_else(wrong)?;
+    now.checked_sub(Duration::from_secs(ago)).map_err(|_| wrong())
 }
 
 struct AuditList;

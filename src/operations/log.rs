@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Deck;
 use super::input::Within;
+use crate::base::clock::seconds;
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Frame, Operation, Spec, Target, Watch, define};
 use crate::kube::logs::{Scope, ended, follow, read};
@@ -85,35 +86,15 @@ impl LogReadInput {
     }
 
     fn since_seconds(&self) -> Result<Option<u64>> {
-        self.since.as_deref().map(seconds).transpose()
+        self.since.as_deref().map(span).transpose()
     }
 }
 
-/// `90`, `90s`, `15m`, `2h30m`, `1d` in seconds.
-fn seconds(text: &str) -> Result<u64> {
-    let bad = || Error::invalid(format!("since: {text:?} is not a time such as 90s, 15m, 2h or 1d"));
-    let (mut total, mut number) = (0u64, String::new());
-    for c in text.trim().chars() {
-        if c.is_ascii_digit() {
-            number.push(c);
-            continue;
-        }
-        let unit = match c {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return Err(bad()),
-        };
-        let count: u64 = std::mem::take(&mut number).parse().map_err(|_| bad())?;
-        total = count.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
-    }
-    if !number.is_empty() {
-        total = number.parse::<u64>().ok().and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
-    }
-    // The API server refuses zero.
-    if total == 0 { Err(bad()) } else { Ok(total) }
+/// A span of time in seconds. The API server refuses zero.
+fn span(text: &str) -> Result<u64> {
+    seconds(text)
+        .filter(|n| *n > 0)
+        .ok_or_else(|| Error::invalid(format!("since: {text:?} is not a time such as 90s, 15m, 2h or 1d")))
 }
 
 struct LogRead;
@@ -185,20 +166,5 @@ impl Operation for LogRead {
             follow::start(scope, query, sink).await?;
         }
         Ok(Watch::frames(receiver))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read() {
-        for (text, expected) in [("90", 90), ("90s", 90), ("15m", 900), ("2h30m", 9_000), ("1d", 86_400)] {
-            assert_eq!(seconds(text), Ok(expected), "{text}");
-        }
-        for text in ["", "0", "0s", "5x", "m", "h5", "99999999999999999999d"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
     }
 }

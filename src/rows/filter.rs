@@ -16,6 +16,7 @@ use regex::Regex;
 use super::cell::{Cell, Column, ColumnKind, Tone};
 use super::delta::Row;
 use super::order::Source;
+use crate::base::clock::seconds;
 
 /// The columns that are visible, and so searched, in their order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -330,26 +331,7 @@ impl Comparison {
 
 /// `90s`, `3h12m`, `2d` in seconds.
 fn duration(text: &str) -> Option<i64> {
-    let mut total = 0;
-    let mut number = String::new();
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            number.push(c);
-            continue;
-        }
-        let unit = match c {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 604_800,
-            'y' => 31_536_000,
-            _ => return None,
-        };
-        total += number.parse::<i64>().ok()?.checked_mul(unit)?;
-        number.clear();
-    }
-    if number.is_empty() { Some(total) } else { number.parse::<i64>().ok().map(|n| total + n) }
+    seconds(text).and_then(|n| i64::try_from(n).ok())
 }
 
 /// `250m` or whole and decimal cores, in millicores.
