@@ -12,6 +12,7 @@ use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
 use super::schema;
+use crate::base::text::nearest;
 use crate::gate::{Effect, OperationInfo};
 
 /// The operations that are tools of their own, the most useful first.
@@ -69,12 +70,7 @@ impl Toolbox {
 
     /// Names near to a wrong one, for the error.
     pub fn near(&self, wrong: &str) -> Option<&str> {
-        self.operations
-            .keys()
-            .map(|name| (strsim::jaro_winkler(name, wrong), name.as_str()))
-            .filter(|(score, _)| *score > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, name)| name)
+        nearest(wrong, self.operations.keys().map(String::as_str))
     }
 }
 
