@@ -31,6 +31,8 @@ pub(super) struct State {
     pub addresses: AtomicU32,
     /// Which event object counts a repeated event: by the object's uid and what was said.
     pub counted: Mutex<HashMap<(String, String), String>>,
+    /// Whether everything that it begins with is there; answers wait for it.
+    pub planted: watch::Sender<bool>,
     /// Ends every task of this server.
     pub over: CancellationToken,
 }
@@ -51,7 +53,15 @@ impl State {
             rng: Mutex::new(rng),
             addresses: AtomicU32::new(0),
             counted: Mutex::new(HashMap::new()),
+            planted: watch::Sender::new(false),
             over: CancellationToken::new(),
+        }
+    }
+
+    /// Returns once everything that the server begins with is there.
+    pub async fn ready(&self) {
+        if !*self.planted.borrow() {
+            let _ = self.planted.subscribe().wait_for(|planted| *planted).await;
         }
     }
 

@@ -1,6 +1,4 @@
-//! Delete: at once, with grace, held by finalizers, with or without dependents.
-//!
-//! `Foreground` is done as `Background`: the dependents go right after their owner.
+//! Delete: at once, with grace, held by finalizers, before or after its dependents or without them.
 
 use std::sync::Arc;
 
@@ -9,6 +7,7 @@ use http::Response;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use super::controllers::garbage;
 use super::failure::{Failure, Outcome, details};
 use super::form::{self, Form, Shape};
 use super::kinds::Kind;
@@ -22,6 +21,7 @@ use super::{controllers, proto, read, reply, write};
 struct Wish {
     grace: Option<i64>,
     orphan: bool,
+    foreground: bool,
     uid: Option<String>,
     version: Option<String>,
     dry_run: bool,
@@ -48,6 +48,7 @@ impl Wish {
         Ok(Self {
             grace: options["gracePeriodSeconds"].as_i64().or(ask.query.number("gracePeriodSeconds")?),
             orphan: policy == "Orphan" || options["orphanDependents"].as_bool() == Some(true),
+            foreground: policy == "Foreground",
             uid: own("uid"),
             version: own("resourceVersion"),
             dry_run: listed || ask.query.dry_run(),
@@ -132,6 +133,9 @@ fn delete(ask: &Ask, object: &Arc<Object>, wish: &Wish) -> Outcome<Done> {
     } else {
         0
     };
+    if wish.foreground && !garbage::dependents(kind).is_empty() {
+        garbage::hold(&mut value);
+    }
     let held = !items(&value, "metadata.finalizers").is_empty();
     let sooner =
         marked && value["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|g| grace < g);

@@ -21,7 +21,7 @@
 //!
 //! # Inside
 //!
-//! [`start`] makes a certificate authority and, for each cluster, a store filled by `seed`, a listener
+//! [`open`] makes a certificate authority and, for each cluster, a store filled by `seed`, a listener
 //! (`serve`) whose requests go through `route` to `read`, `watch`, `write` and `subresource`, and one task of
 //! `controllers` that reconciles, schedules, plays the kubelets and keeps things moving. Objects are held
 //! as the bytes that are sent; forms other than JSON are made in `form`, `tables` and `proto`.
@@ -120,17 +120,19 @@ pub struct Lab {
     lock: Option<std::fs::File>,
 }
 
-/// Starts the fleet, on the runtime that this is called from.
+/// Starts the fleet, on the runtime that this is called from, and returns when everything in it is there.
 pub async fn start(options: Options) -> anyhow::Result<Lab> {
-    let trust = tls::make().context("make the practice fleet's certificates")?;
-    let mut clusters = Vec::new();
-    for (i, name) in options.clusters.iter().enumerate() {
-        let state = Arc::new(State::new(name, options.seed + i as u64, options.events_per_second));
-        let (planted, authority, pods) = (state.clone(), trust.authority.clone(), options.pods);
-        let planting =
-            tokio::task::spawn_blocking(move || seed::plant(&planted, &authority, pods, Timestamp::now()));
-        clusters.push((state, planting));
+    let lab = open(options).await?;
+    for cluster in &lab.clusters {
+        cluster.state.ready().await;
     }
+    Ok(lab)
+}
+
+/// As [`start`], but returns when the servers listen: what they are asked waits for the moment that filling them takes, so
+/// that a console can begin meanwhile.
+pub async fn open(options: Options) -> anyhow::Result<Lab> {
+    let trust = tls::make().context("make the practice fleet's certificates")?;
     let mut lab = Lab {
         clusters: Vec::new(),
         dead: None,
@@ -138,14 +140,12 @@ pub async fn start(options: Options) -> anyhow::Result<Lab> {
         file: PathBuf::new(),
         lock: None,
     };
-    for (state, planting) in clusters {
-        planting.await.context("fill the practice fleet")?;
+    for (i, name) in options.clusters.iter().enumerate() {
+        let state = Arc::new(State::new(name, options.seed + i as u64, options.events_per_second));
         let (listener, address) = serve::listen(0).await.context("listen on loopback")?;
         let cluster = Cluster { state: state.clone(), address, tls: trust.server.clone() };
         cluster.serve(listener);
-        if options.live {
-            tokio::spawn(controllers::run(state, options.events_per_second));
-        }
+        tokio::spawn(fill(state, lab.authority.clone(), options.clone()));
         lab.clusters.push(cluster);
     }
     if !options.dead.is_empty() {
@@ -154,6 +154,21 @@ pub async fn start(options: Options) -> anyhow::Result<Lab> {
     }
     lab.write_kubeconfig(options.directory.as_deref())?;
     Ok(lab)
+}
+
+/// Fills a server with what it begins with, and lets it live.
+async fn fill(state: Arc<State>, authority: String, options: Options) {
+    let planted = state.clone();
+    let planting = tokio::task::spawn_blocking(move || {
+        seed::plant(&planted, &authority, options.pods, Timestamp::now())
+    });
+    if let Err(error) = planting.await {
+        tracing::error!(cluster = state.name, %error, "the practice fleet could not be filled");
+    }
+    state.planted.send_replace(true);
+    if options.live {
+        controllers::run(state, options.events_per_second).await;
+    }
 }
 
 impl Lab {

@@ -85,6 +85,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>)
 }
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Body> {
+    state.ready().await;
     state.faults.delay().await;
     let user = match user(&state, &request) {
         Ok(user) => user,

@@ -36,7 +36,7 @@ pub async fn lab(mut setting: Setting, opening: Opening) -> Result<u8> {
     crate::base::paths::private_dir(&setting.paths.runtime)?;
     let options =
         fleet::Options { directory: Some(setting.paths.runtime.clone()), ..fleet::Options::default() };
-    let fleet = fleet::start(options).await.map_err(failed)?;
+    let fleet = fleet::open(options).await.map_err(failed)?;
     setting.effective.config.kubernetes.kubeconfig = fleet.kubeconfig_path().to_owned();
     setting.effective.config.kubernetes.context.clear();
     // Practice leaves no trace in the real audit log, and does not take the real session's socket.

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use quarterdeck::kube::{Clusters, Options, Resource, Selection};
 use quarterdeck::rows::{Phase, TableFeed};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, pause};
+use crate::console::{Console, Home};
+use crate::kubelet::{first, lines};
 
 /// A reader's own copy of a table, as a screen keeps it.
 struct Copy {
@@ -167,4 +169,85 @@ async fn a_dead_cluster_is_a_row_with_its_reason_and_delays_nothing() {
     assert!(began.elapsed() < Duration::from_secs(4), "a dead cluster delayed the others");
     copy.until("the silent one", |c| ready(c, "hole", "Down")).await;
     assert!(began.elapsed() < Duration::from_secs(15));
+}
+
+/// The figures of a list of durations, in milliseconds.
+fn figures(mut late: Vec<f64>) -> String {
+    late.sort_by(f64::total_cmp);
+    let at = |share: f64| late[((late.len() - 1) as f64 * share).round() as usize];
+    format!("median {:.1} ms, p90 {:.1}, p99 {:.1}, most {:.1}", at(0.5), at(0.9), at(0.99), at(1.0))
+}
+
+/// What a plain reader of the same events, a shell and the screen see, each by the real binary, of pods that kubectl makes.
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_kubectl_makes_come_in_order_to_shell_and_screen() {
+    let (bed, home, other) = (Bed::shared(), Home::new(), Home::new());
+    tokio::task::block_in_place(|| bed.namespace("prompt"));
+    let mut shell = home.qd(&["pod", "list", "-n", "prompt", "--watch", "-o", "json"]);
+    shell.env("KUBECONFIG", &bed.kubeconfig);
+    let (mut child, shell) = lines(shell);
+    first(&shell, &["live"]);
+    let console = Console::start(&other, Some(&bed.kubeconfig), &["pods", "-n", "prompt"], 160, 50);
+    console.wait("live table", 20, |s| s.contains("pods(prompt)[0]"));
+    let cluster = clusters(bed).get(None).unwrap();
+    let call = quarterdeck::kube::Call::get("/api/v1/namespaces/prompt/pods").query("watch", "true");
+    let mut plain = cluster.stream(call).await.unwrap();
+
+    const PODS: usize = 30;
+    let name = |i: usize| format!("made-{i:02}");
+    let making = tokio::task::spawn_blocking(move || {
+        for i in 0..PODS {
+            let manifest = format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: made-{i:02}, namespace: prompt}}, spec: {{nodeName: node-0, containers: [{{name: a, image: b}}]}}}}"
+            );
+            Bed::shared().kubectl(&["create", "-f", "-"], Some(&manifest));
+        }
+    });
+    let looking = tokio::task::spawn_blocking(move || {
+        let mut seen = Vec::new();
+        while seen.len() < PODS {
+            let screen = console.screen();
+            let now = Instant::now();
+            while seen.len() < PODS && screen.contains(&format!("made-{:02}", seen.len())) {
+                seen.push(now);
+            }
+            pause(1);
+        }
+        seen
+    });
+    let mut events: Vec<Instant> = Vec::new();
+    let mut text = String::new();
+    while events.len() < PODS {
+        text.push_str(&String::from_utf8_lossy(&plain.next().await.unwrap().unwrap()));
+        let now = Instant::now();
+        while events.len() < PODS && text.contains(&name(events.len())) {
+            events.push(now);
+        }
+    }
+    making.await.unwrap();
+    let screen = looking.await.unwrap();
+    let mut rows: Vec<(Instant, String)> = Vec::new();
+    while rows.len() < PODS {
+        let (at, line) = shell.recv_timeout(Duration::from_secs(10)).unwrap();
+        for i in 0..PODS {
+            if line.contains(&name(i)) && rows.iter().all(|(_, seen)| *seen != name(i)) {
+                rows.push((at, name(i)));
+            }
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        rows.iter().map(|(_, n)| n.clone()).eq((0..PODS).map(name)),
+        "they come in their order: {rows:?}"
+    );
+    let late = |seen: &[Instant]| {
+        let after = seen.iter().zip(&events).map(|(seen, event)| seen.saturating_duration_since(*event));
+        figures(after.map(|d| d.as_secs_f64() * 1e3).collect())
+    };
+    println!(
+        "after the event of a plain reader: shell {}",
+        late(&rows.iter().map(|(at, _)| *at).collect::<Vec<_>>())
+    );
+    println!("after the event of a plain reader: screen {}", late(&screen));
 }

@@ -15,6 +15,7 @@ mod console;
 mod doors;
 mod house;
 mod kube_client;
+mod kube_lab;
 mod kube_objects;
 mod kube_watch;
 mod kubelet;

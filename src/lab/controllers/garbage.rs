@@ -3,22 +3,78 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
-use super::Control;
+use super::{Control, mark_deleted};
 use crate::lab::kinds::{Kind, Serves};
 use crate::lab::object::{Object, items};
 use crate::lab::store::Touched;
 
-/// An object is gone: what it owned goes too, unless its owner was told to leave it.
-pub(super) fn removed(control: &mut Control, kind: &Arc<Kind>, gone: &Touched) {
-    let dependents: &[(&str, &str)] = match (kind.group.as_str(), kind.plural.as_str()) {
+/// The finalizer of an object that goes after what it owns.
+pub(in crate::lab) const FOREGROUND: &str = "foregroundDeletion";
+
+/// What objects of a kind own.
+pub(in crate::lab) fn dependents(kind: &Kind) -> &'static [(&'static str, &'static str)] {
+    match (kind.group.as_str(), kind.plural.as_str()) {
         ("apps", "deployments") => &[("apps", "replicasets")],
         ("apps", "replicasets" | "statefulsets" | "daemonsets") | ("batch", "jobs") => &[("", "pods")],
         ("batch", "cronjobs") => &[("batch", "jobs")],
         ("", "services") => &[("discovery.k8s.io", "endpointslices")],
         _ => &[],
-    };
-    for (group, plural) in dependents {
+    }
+}
+
+/// An object waits for what it owns to go: sends that away, and goes when nothing of it is left. `None` if it does not wait.
+pub(super) fn foreground(control: &mut Control, kind: &Arc<Kind>, object: &Object) -> Option<Timestamp> {
+    let mut value = object.value();
+    value["metadata"].get("deletionTimestamp")?;
+    if !items(&value, "metadata.finalizers").iter().any(|f| f == FOREGROUND) {
+        return None;
+    }
+    let mut left = false;
+    for (group, plural) in dependents(kind) {
+        let Some(dependent) = control.state.kind(group, plural) else { continue };
+        for owned in control.owned((group, plural), object) {
+            left = true;
+            if *plural == "pods" {
+                control.delete_pod(&owned);
+                continue;
+            }
+            let mut going = owned.value();
+            if going["metadata"].get("deletionTimestamp").is_none() {
+                hold(&mut going);
+                mark_deleted(&mut going, 0);
+                control.replace(&dependent, &owned, going);
+            }
+        }
+    }
+    if !left {
+        if let Some(finalizers) = value["metadata"]["finalizers"].as_array_mut() {
+            finalizers.retain(|f| f != FOREGROUND);
+        }
+        if items(&value, "metadata.finalizers").is_empty() {
+            let _ =
+                control.state.store.remove(kind.id, &object.namespace, &object.name, Some(object.version));
+        } else {
+            control.replace(kind, object, value);
+        }
+    }
+    Some(Timestamp::now() + SignedDuration::from_millis(300))
+}
+
+/// Makes an object wait for what it owns.
+pub(in crate::lab) fn hold(value: &mut Value) {
+    let finalizers = &mut value["metadata"]["finalizers"];
+    match finalizers.as_array_mut() {
+        Some(list) if list.iter().any(|f| f == FOREGROUND) => {}
+        Some(list) => list.push(FOREGROUND.into()),
+        None => *finalizers = serde_json::json!([FOREGROUND]),
+    }
+}
+
+/// An object is gone: what it owned goes too, unless its owner was told to leave it.
+pub(super) fn removed(control: &mut Control, kind: &Arc<Kind>, gone: &Touched) {
+    for (group, plural) in dependents(kind) {
         let Some(dependent) = control.state.kind(group, plural) else { continue };
         for object in control.state.store.list(dependent.id, &gone.namespace, None).0 {
             let ours = object.owner.as_ref().is_some_and(|o| o.kind == kind.kind && o.name == gone.name);

@@ -6,7 +6,7 @@
 pub(super) mod churn;
 pub(super) mod daemon;
 pub(super) mod deployment;
-mod garbage;
+pub(super) mod garbage;
 mod job;
 pub(super) mod kubelet;
 pub(super) mod node;
@@ -192,6 +192,10 @@ impl Control {
             garbage::removed(self, &kind, touched);
             return;
         };
+        if let Some(time) = garbage::foreground(self, &kind, &object) {
+            self.again(Touched { owner: None, ..touched.clone() }, time);
+            return;
+        }
         let again = match (kind.group.as_str(), kind.plural.as_str()) {
             ("", "pods") => pods::reconcile(self, &kind, &object),
             ("apps", "deployments") => deployment::reconcile(self, &kind, &object),
