@@ -63,6 +63,39 @@ fn every_key_of_the_key_bar_works_at_both_sizes() {
 }
 
 #[test]
+fn a_pod_opens_into_its_containers_and_a_container_into_its_log() {
+    let (_home, console) = open(120, 40);
+    console.keys(":pods shop\r");
+    pause(500);
+    console.keys("/^guestbook\r");
+    console.wait("the pod", 10, |s| s.contains("guestbook-"));
+    console.keys("\r");
+    let screen = console
+        .wait("its containers", 10, |s| s.contains("containers(shop/guestbook-") && s.contains("STATE"));
+    assert!(screen.contains("Running") && screen.contains("RESTARTS"), "{screen}");
+    console.keys("\r");
+    console
+        .wait("the container's log", 15, |s| s.contains("logs(shop/guestbook-") && s.contains(":guestbook)"));
+}
+
+#[test]
+fn a_read_only_session_shows_everything_and_changes_nothing() {
+    let home = Home::new();
+    let console = Console::start(&home, None, &["lab", "--readonly"], 120, 40);
+    let screen = console.wait("table of pods", 10, |s| s.contains("pods(") && s.contains("Running"));
+    assert!(screen.contains("[RO]") && !screen.contains("^d delete"), "{screen}");
+    console.keys("\x04");
+    console.wait("the refusal", 5, |s| s.contains("read-only") && s.contains("--readonly"));
+    let change = ["--session", "lab", "deployment", "scale", "worker", "--replicas", "3", "-n", "data"];
+    let output = home.qd(&change).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("read-only"), "{said}");
+    let read =
+        home.qd(&["--session", "lab", "resource", "list", "deployments", "-n", "data"]).output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+}
+
+#[test]
 fn logs_stream() {
     let (_home, console) = open(120, 40);
     console.keys("/storefront|web|api\r");

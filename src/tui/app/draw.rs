@@ -92,6 +92,7 @@ impl App {
                 cursor = slot.pane.cursor(place);
             }
         }
+        chrome::notice(&frame, &areas, buf);
         self.drawn = drawn;
         cursor
     }

@@ -150,6 +150,11 @@ pub fn render(frame: &Frame<'_>, areas: &Areas, buf: &mut Buffer) -> Option<Posi
     }
 }
 
+/// Draws what goes over everything else: a message that is longer than its line.
+pub fn notice(frame: &Frame<'_>, areas: &Areas, buf: &mut Buffer) {
+    status::notice(frame, areas.status, buf);
+}
+
 /// When what is drawn here changes by time alone: the clock's minute, or the second of a call that runs.
 pub fn wake(shared: &Shared, now: Timestamp) -> Timestamp {
     let running = shared.participants.iter().any(|p| p.doing.is_some());

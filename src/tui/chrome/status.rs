@@ -8,6 +8,9 @@ use super::{Frame, Prompt, cut, put, width};
 use crate::base::SafeText;
 use crate::bus::Level;
 
+/// Lines that a flash takes at most.
+const LONGEST: u16 = 4;
+
 /// Crumbs on the left, the latest message on the right. `rail`: whether the rail is shown.
 pub fn line(frame: &Frame<'_>, rail: bool, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -77,6 +80,57 @@ fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
     let last = shared.timeline.back()?;
     let sign = last.actor.as_ref().map_or("·", |a| theme.actor(a.kind).0);
     Some(vec![(format!("{sign} {} {}", last.text, last.mark.sign()), theme.dim)])
+}
+
+/// A flash that is too long for the room beside the crumbs, over the crumbs and the last lines of the pane: what to do
+/// next is never cut off. Drawn last.
+pub fn notice(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
+    if frame.flash.is_none() || frame.prompt.is_some() || area.is_empty() {
+        return;
+    }
+    let Some(parts) = message(frame, false) else { return };
+    let crumbs: u16 = frame.crumbs.iter().map(|c| width(c) + 5).sum();
+    let wanted: u16 = parts.iter().map(|(text, _)| width(text)).sum();
+    if wanted < area.width.saturating_sub(if frame.flags.crumbs { crumbs + 1 } else { 2 }) {
+        return;
+    }
+    let lines = folded(&parts, area.width.saturating_sub(2));
+    let count = u16::try_from(lines.len()).unwrap_or(LONGEST).min(LONGEST).min(area.y + 1);
+    for (line, words) in (0..count).zip(&lines) {
+        let row = Rect { y: area.y + 1 + line - count, height: 1, ..area };
+        buf.set_stringn(
+            row.x,
+            row.y,
+            " ".repeat(usize::from(row.width)),
+            usize::from(row.width),
+            Style::reset(),
+        );
+        buf.set_style(row, frame.look.theme.body);
+        let mut x = 1;
+        for (word, style) in words {
+            x = put(buf, row, x, 0, word, *style) + 1;
+        }
+    }
+}
+
+/// Words in lines of a width.
+fn folded(parts: &[(String, Style)], room: u16) -> Vec<Vec<(String, Style)>> {
+    let mut lines = vec![Vec::new()];
+    let mut used = 0;
+    for (text, style) in parts {
+        for word in text.split_whitespace() {
+            let wide = width(word).min(room);
+            if used > 0 && used + 1 + wide > room {
+                lines.push(Vec::new());
+                used = 0;
+            }
+            used += wide + u16::from(used > 0);
+            if let Some(line) = lines.last_mut() {
+                line.push((cut(word, room).to_string(), *style));
+            }
+        }
+    }
+    lines
 }
 
 /// What is typed, its completion, and what is wrong with it; gives where the cursor stands.

@@ -75,6 +75,7 @@ fn draw(
         flash,
     };
     render(&frame, &areas, &mut buf);
+    notice(&frame, &areas, &mut buf);
     (0..rows)
         .map(|y| (0..columns).map(|x| buf[(x, y)].symbol()).collect::<String>().trim_end().to_owned())
         .collect()
@@ -137,6 +138,30 @@ fn a_flash_says_what_and_what_next_and_the_banner_is_there() {
     let lines = draw(120, 24, &shared, None, Some(&flash));
     assert_eq!(lines[1], " changes are refused: the disk is full");
     assert!(lines[22].ends_with("us-2 does not answer  Press r to try again."), "{}", lines[22]);
+}
+
+#[test]
+fn a_long_flash_is_folded_and_says_what_next_to_its_end() {
+    let text = "/home/ada/.config/quarterdeck/keymaps/vi.yaml: table: Z: there is no action \"fawlts\"";
+    let flash = Flash::warning(text).next("Mend the file; until then the keys stay as they were.");
+    let lines = draw(80, 24, &shared(), None, Some(&flash));
+    let said = lines[20..23].join(" ");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(text) && said.ends_with("stay as they were."), "{said}");
+    assert!(lines[23].starts_with(" l logs"), "the keys stay: {}", lines[23]);
+    let short = Flash::info("read again");
+    let lines = draw(80, 24, &shared(), None, Some(&short));
+    assert!(lines[22].contains("clusters") && lines[22].ends_with("read again"), "{}", lines[22]);
+}
+
+#[test]
+fn a_read_only_screen_says_so_and_offers_no_change() {
+    let mut shared = shared();
+    shared.read_only = true;
+    let lines = draw(80, 24, &shared, None, None);
+    assert!(lines[0].contains("[RO]"), "{}", lines[0]);
+    assert!(lines[23].contains("d describe") && !lines[23].contains("delete"), "{}", lines[23]);
+    assert!(!lines[23].contains("edit"), "{}", lines[23]);
 }
 
 #[test]
