@@ -472,9 +472,8 @@ impl Pane for TextPane {
         let Source::Object(_, object) = &self.source else { return PaneFocus::default() };
         let mut selected = object.arguments();
         // What is decoded is for this screen alone: the others learn where one looks, not what it says.
-        if !self.decode {
-            selected["field"] = json!(self.document.line(self.document.cursor).trim());
-        }
+        let line = if self.decode { "" } else { self.document.line(self.document.cursor).trim() };
+        selected["field"] = json!(line);
         PaneFocus {
             cluster: Some(object.cluster.to_string()),
             namespace: Some(object.namespace.to_string()),
