@@ -22,6 +22,7 @@ use super::call::{Answer, Call};
 use super::connect::{self, HttpClient};
 use super::discovery::Discovery;
 use super::error::{Error, Result, Status};
+use super::gzip;
 use super::kinds::{Kinds, Resource};
 use super::settings::{Prepared, Settings};
 use super::stream::ByteStream;
@@ -173,12 +174,22 @@ impl Cluster {
     /// Sends a request and reads its whole answer. A status other than 2xx is an error.
     pub async fn send(&self, call: Call) -> Result<Answer> {
         let limit = call.timeout;
+        let call = gzip::offered(call);
         let server = self.server();
         let answer = async {
             let response = self.request(&call).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let stream = ByteStream::new(response, server.as_str().into());
             let body = stream.collect(BODY_LIMIT, "the answer").await?;
+            let body = if gzip::is_used(&headers) {
+                gzip::decode(body, BODY_LIMIT).await.map_err(|reason| Error::Decode {
+                    server: server.clone(),
+                    what: "gzip",
+                    reason,
+                })?
+            } else {
+                body
+            };
             Ok(Answer { status, headers, body })
         };
         match tokio::time::timeout(limit, answer).await {

@@ -14,6 +14,7 @@ mod contexts;
 mod discovery;
 mod error;
 mod exec_plugin;
+mod gzip;
 mod kinds;
 mod launcher;
 pub mod logs;

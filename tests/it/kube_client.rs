@@ -411,6 +411,22 @@ fn a_server_without_aggregated_discovery_has_the_same_kinds() {
     proxy.wait().unwrap();
 }
 
+#[test]
+fn large_answers_come_compressed() {
+    let (bed, home) = (Bed::shared(), Home::new());
+    bed.namespace("large");
+    let line = "all the same words in every line of it\n".repeat(10_000);
+    let object = value!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "book"}, "data": {"text": line}});
+    bed.kubectl(&["create", "-n", "large", "-f", "-"], Some(&object.to_string()));
+    let relay = Relay::start(Kind::Plain, &bed.server);
+    let path = kubeconfig(&home, bed, value!({"server": relay.url("https")}), Value::Null);
+    let (code, said) = run(&home, &path, &["resource", "get", "cm", "book", "-n", "large"]);
+    assert_eq!(code, 0);
+    assert_eq!(said.matches("all the same words").count(), 10_000);
+    let sent = relay.sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(sent < 150_000, "{sent} bytes for {}", said.len());
+}
+
 /// Noticed at most 30 s after the server fell silent, said, and mended once it speaks again.
 fn falls_silent(watch: &Watching, silence: &dyn Fn(bool), bed: &Bed) {
     watch.until(20, &["\"live\""]);

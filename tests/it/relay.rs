@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// How a connection begins, before bytes pass both ways.
@@ -19,6 +20,8 @@ pub struct Relay {
     pub address: SocketAddr,
     /// The first lines of each connection that a proxy was asked for.
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// Bytes that the server has sent.
+    pub sent: Arc<AtomicU64>,
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -35,13 +38,17 @@ impl Relay {
         replace: Option<(&'static [u8], &'static [u8])>,
     ) -> Self {
         let listener = TcpListener::bind(at).unwrap();
-        let relay =
-            Self { address: listener.local_addr().unwrap(), asked: Arc::default(), open: Arc::default() };
+        let relay = Self {
+            address: listener.local_addr().unwrap(),
+            asked: Arc::default(),
+            sent: Arc::default(),
+            open: Arc::default(),
+        };
         let server = server.trim_start_matches("https://").trim_start_matches("http://").to_owned();
-        let (asked, open) = (relay.asked.clone(), relay.open.clone());
+        let (asked, open, sent) = (relay.asked.clone(), relay.open.clone(), relay.sent.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (server, asked, open) = (server.clone(), asked.clone(), open.clone());
+                let (server, asked, open, sent) = (server.clone(), asked.clone(), open.clone(), sent.clone());
                 std::thread::spawn(move || {
                     let mut client = client;
                     if kind != Kind::Plain && !greet(kind, &mut client, &asked) {
@@ -50,8 +57,8 @@ impl Relay {
                     let Ok(upstream) = TcpStream::connect(&server) else { return };
                     open.lock().unwrap().extend([client.try_clone().unwrap(), upstream.try_clone().unwrap()]);
                     let back = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
-                    std::thread::spawn(move || pass(back.0, back.1, None));
-                    pass(client, upstream, replace);
+                    std::thread::spawn(move || pass(back.0, back.1, None, &sent));
+                    pass(client, upstream, replace, &AtomicU64::new(0));
                 });
             }
         });
@@ -70,9 +77,10 @@ impl Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, replace: Option<(&[u8], &[u8])>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, replace: Option<(&[u8], &[u8])>, count: &AtomicU64) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(n) = from.read(&mut buffer) {
+        count.fetch_add(n as u64, Ordering::Relaxed);
         let mut bytes = buffer[..n].to_vec();
         if let Some((old, new)) = replace {
             assert_eq!(old.len(), new.len());
