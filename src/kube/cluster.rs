@@ -192,7 +192,8 @@ impl Cluster {
             };
             Ok(Answer { status, headers, body })
         };
-        match tokio::time::timeout(limit, answer).await {
+        // On the heap: callers hold many of these in futures of their own.
+        match tokio::time::timeout(limit, Box::pin(answer)).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::Timeout { server, seconds: limit.as_secs() }),
         }
