@@ -274,7 +274,7 @@ impl Pane for EditorPane {
     }
 
     fn modes(&self) -> Vec<CompactString> {
-        vec![if self.find.is_some() { "field" } else { "editor" }.into()]
+        vec![if self.find.is_some() { "finding" } else { "editor" }.into()]
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
+use serde_json::json;
 
 use super::deletion::Deletion;
 use super::editing::Editing;
@@ -106,11 +107,7 @@ impl ConfirmPane {
     fn previewed(&mut self, index: usize, result: Result<Preview>, cx: &mut Cx<'_>) {
         match result {
             Ok(preview) => self.previews[index] = Some(preview),
-            Err(error) => {
-                self.error = Some(error);
-                self.card = None;
-                return;
-            }
+            Err(error) => return self.failed(error, cx),
         }
         let next = self
             .previews
@@ -159,6 +156,15 @@ impl ConfirmPane {
         }
     }
 
+    /// What it would do, or did not do, is an error.
+    fn failed(&mut self, error: Error, cx: &mut Cx<'_>) {
+        if let Some(edit) = &mut self.edit {
+            edit.compare(&error, cx);
+        }
+        self.error = Some(error);
+        self.card = None;
+    }
+
     fn run_next(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Running { started, .. } = &mut self.stage
             && let Some(step) = self.steps.get(*started)
@@ -177,9 +183,7 @@ impl ConfirmPane {
             Ok(Reply::Held(held)) => failed.push(format!("{}: {}", self.steps[index].label, held.reason)),
             Err(error) if self.edit.is_some() => {
                 self.stage = Stage::Previewing;
-                self.card = None;
-                self.error = Some(error);
-                return;
+                return self.failed(error, cx);
             }
             Err(error) => failed.push(format!("{}: {}", self.steps[index].label, error.message)),
         }
@@ -288,6 +292,16 @@ impl ConfirmPane {
                     self.hint = Some(format!("{}. {}", error.message, error.next_step()));
                 }
             }
+        } else if let Some(edit) = self.edit.as_mut().filter(|e| e.is_comparing(ticket)) {
+            // What cannot be read now is not shown; the error itself stays.
+            let others = result.map_or_else(
+                |_| Vec::new(),
+                |reply| match reply {
+                    Reply::Done { output, .. } => edit.others(&output),
+                    Reply::Held(_) => Vec::new(),
+                },
+            );
+            self.error = self.error.take().map(|e| e.details(json!({ "other_change": others })));
         } else if let Some(index) = take(&mut self.tickets, ticket) {
             self.ran(index, result, cx);
         }

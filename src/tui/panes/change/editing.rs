@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use super::{Step, merge};
 use crate::base::{Code, Error};
-use crate::gate::Request;
+use crate::gate::{Diff, DiffOp, Request};
 use crate::tui::effect::{Cx, Ticket};
 use crate::tui::object::ObjectRef;
 use crate::tui::panes::yaml;
+
+/// Lines of another's change that are shown.
+const MOST: usize = 60;
 
 /// One edit, from the first reading to its end.
 #[derive(Debug, Clone)]
@@ -19,13 +22,15 @@ pub struct Editing {
     editor: Option<Ticket>,
     /// The object is read again, because another changed it.
     reading: Option<Ticket>,
+    /// It is read to tell what another changed.
+    comparing: Option<Ticket>,
     /// Esc was pressed once.
     leaving: bool,
 }
 
 impl Editing {
     pub fn new(object: ObjectRef, base: String, text: String) -> Self {
-        Self { object, base, text, editor: None, reading: None, leaving: false }
+        Self { object, base, text, editor: None, reading: None, comparing: None, leaving: false }
     }
 
     /// The step that puts the edited manifest in the object's place.
@@ -69,6 +74,31 @@ impl Editing {
         } else {
             self.editor = Some(cx.editor(self.text.clone(), ".yaml"));
         }
+    }
+
+    /// Asks what the object is now, so that the other's change can be shown, unless the error tells it already.
+    pub fn compare(&mut self, error: &Error, cx: &mut Cx<'_>) {
+        let told = error.details.as_ref().is_some_and(|d| d["other_change"].is_array());
+        if error.code == Code::Conflict && !told {
+            self.comparing = Some(cx.call(Request::new("resource_get", self.object.arguments())));
+        }
+    }
+
+    pub fn is_comparing(&self, ticket: Ticket) -> bool {
+        self.comparing == Some(ticket)
+    }
+
+    /// What another changed since the edit began, as lines of a difference.
+    pub fn others(&mut self, output: &Value) -> Vec<String> {
+        self.comparing = None;
+        let Some(now) = output["text"].as_str() else { return Vec::new() };
+        let sign = |op: DiffOp| match op {
+            DiffOp::Removed => Some('-'),
+            DiffOp::Added => Some('+'),
+            DiffOp::Same | DiffOp::Hunk => None,
+        };
+        let lines = Diff::between(&self.base, now).lines;
+        lines.into_iter().filter_map(|l| Some(format!("{}{}", sign(l.op)?, l.text))).take(MOST).collect()
     }
 
     pub fn is_reading(&self, ticket: Ticket) -> bool {

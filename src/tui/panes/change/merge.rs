@@ -58,7 +58,7 @@ pub fn onto(base: &str, ours: &str, theirs: &str) -> String {
     if !notes.is_empty() {
         let _ = writeln!(
             text,
-            "{NOTE}Another changed the same lines meanwhile. Yours stand below; theirs were, by line of the rest:"
+            "{NOTE}Another changed the same lines meanwhile. Yours stand below. Theirs, by line:"
         );
         text.push_str(&notes);
     }
