@@ -83,6 +83,10 @@ impl Console {
         command.cwd(home.path());
         command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");
+        // The built-in editor is the one that a test can know.
+        for name in ["KUBE_EDITOR", "VISUAL", "EDITOR"] {
+            command.env_remove(name);
+        }
         for (name, value) in home.environment() {
             command.env(name, value);
         }

@@ -170,6 +170,36 @@ fn a_refused_proposal_does_not_run_and_the_reason_reaches_the_assistant() {
 }
 
 #[test]
+fn an_amended_proposal_runs_as_amended_and_the_assistant_learns_it() {
+    let scene = Scene::open("amendments");
+    let assistant = scene.assistant("auto", false, 8, "approved");
+    scene.card(&["-   replicas: 3", "+   replicas: 8"]);
+    scene.console.keys("e");
+    scene
+        .console
+        .wait("the arguments in the editor", 10, |s| s.contains("# The arguments of deployment_scale"));
+    scene.console.keys("\x06replicas\r");
+    pause(300);
+    scene.console.keys("\x1b");
+    pause(300);
+    // To the end of the line, the 8 away, a 6 in its place, save.
+    scene.console.keys("\x1b[F\x7f6\x13");
+    let screen = scene.console.wait("the new preview", 20, |s| s.contains("+   replicas: 6"));
+    assert!(screen.contains("changed by") && screen.contains("\"replicas\": 8"), "{screen}");
+    assert_eq!(scene.replicas(), "3", "amending runs nothing");
+    pause(1_500);
+    scene.console.keys("\x1b[F");
+    pause(300);
+    scene.console.keys("y");
+    let seen = assistant.ends_well().to_string();
+    assert_eq!(scene.replicas(), "6");
+    assert!(
+        seen.contains("amended") && seen.contains("\\\"replicas\\\": 6"),
+        "the assistant is told: {seen}"
+    );
+}
+
+#[test]
 fn a_target_that_changed_voids_the_approval() {
     let scene = Scene::open("voids");
     let assistant = scene.assistant("auto", false, 8, "approved");

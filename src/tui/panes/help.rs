@@ -18,6 +18,7 @@ use crate::tui::widgets::composed::Composed;
 const FORMS: &[(&str, &str)] = &[
     (":KIND [NS] [/FILTER] [@CTX]", "any kind, by name, plural, short name or group"),
     (":KIND k=v", "only what these labels select"),
+    ("/error !health", "in logs: lines with the one and without the other; n and Shift-n walk through them"),
     ("/TEXT", "rows with this regular expression; ! before it: the others; -f: letters in order; -l: labels"),
 ];
 

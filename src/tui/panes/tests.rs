@@ -174,7 +174,81 @@ fn an_expired_card_says_so_and_takes_no_y() {
     assert!(pane.wake(stage.now).is_none());
     stage.act(&mut pane, "approve");
     assert!(stage.calls().is_empty());
-    assert!(stage.frame(&mut pane, 84, 24).contains("expired"));
+    insta::assert_snapshot!(stage.frame(&mut pane, 84, 24));
+    for key in ['y', 'e', 'g', 'n'] {
+        stage.press(&mut pane, KeyCode::Char(key));
+    }
+    assert!(stage.effects.is_empty(), "no key does anything about it any more");
+}
+
+#[test]
+fn a_card_that_runs_out_while_a_reason_is_typed_sends_nothing() {
+    let mut stage = Stage::new(vec![]);
+    let a = approval(&stage, 7, Weight::Change);
+    let mut pane = shown(&mut stage, &a);
+    stage.press(&mut pane, KeyCode::Char('n'));
+    stage.type_text(&mut pane, "because");
+    insta::assert_snapshot!(stage.frame(&mut pane, 84, 24));
+    stage.now += std::time::Duration::from_secs(280);
+    assert!(stage.frame(&mut pane, 84, 24).contains("the time ran out while you typed"));
+    stage.press(&mut pane, KeyCode::Enter);
+    assert!(stage.calls().is_empty());
+}
+
+#[test]
+fn what_was_typed_for_an_amendment_comes_back_after_a_mistake() {
+    let mut stage = Stage::new(vec![]);
+    let a = approval(&stage, 7, Weight::Change);
+    let mut pane = shown(&mut stage, &a);
+    stage.press(&mut pane, KeyCode::Char('e'));
+    let (ticket, _) = stage.editor();
+    let result = Ok(Some("replicas: [4".to_owned()));
+    stage.with(|cx| pane.receive(Message::Edited { ticket, result }, cx));
+    assert!(stage.frame(&mut pane, 84, 24).contains("not YAML"));
+    stage.press(&mut pane, KeyCode::Char('e'));
+    assert_eq!(stage.editor().1, "replicas: [4");
+}
+
+#[test]
+fn what_destroys_can_be_granted_to_nobody() {
+    let mut stage = Stage::new(vec![]);
+    let a = approval(&stage, 7, Weight::Destroy);
+    let mut pane = shown(&mut stage, &a);
+    assert!(!stage.frame(&mut pane, 84, 24).contains("grant"));
+    assert_eq!(stage.press(&mut pane, KeyCode::Char('g')), Handled::No);
+    assert!(stage.effects.is_empty());
+}
+
+#[test]
+fn a_text_says_that_it_is_read_and_why_it_cannot_be() {
+    let mut stage = Stage::new(vec![]);
+    let mut pane = TextPane::object(TextKind::Describe, ObjectRef::new("eu-1", "pods", "shop", "web-1"));
+    stage.with(|cx| pane.start(cx));
+    insta::assert_snapshot!(stage.frame(&mut pane, 60, 4));
+    let (ticket, _) = stage.calls().pop().unwrap();
+    let error =
+        crate::base::Error::unavailable("eu-1 does not answer: the connection was refused by 10.0.0.1:6443");
+    stage.with(|cx| pane.receive(Message::Reply { ticket, result: Err(error) }, cx));
+    insta::assert_snapshot!(stage.frame(&mut pane, 60, 4));
+}
+
+#[test]
+fn a_drag_in_a_text_copies_what_is_shown() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mut stage = Stage::new(vec![]);
+    let mut pane =
+        TextPane::fixed("result", "x", (0..40).map(|i| format!("line {i}: \u{1b}[2J\n")).collect());
+    let area = ratatui::layout::Rect::new(0, 0, 60, 10);
+    stage.frame(&mut pane, 60, 10);
+    let mut mouse = |kind, column, row| {
+        let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        stage.with(|cx| pane.mouse(event, area, cx))
+    };
+    assert_eq!(mouse(MouseEventKind::ScrollDown, 5, 5), Handled::Yes);
+    mouse(MouseEventKind::Down(MouseButton::Left), 5, 0);
+    mouse(MouseEventKind::Drag(MouseButton::Left), 5, 1);
+    mouse(MouseEventKind::Up(MouseButton::Left), 5, 1);
+    assert!(stage.effects.iter().any(|e| matches!(e, Effect::Copy(t) if t == "3: ␛[2J\nline 4")));
 }
 
 #[test]

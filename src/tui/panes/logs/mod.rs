@@ -347,6 +347,9 @@ impl Pane for LogsPane {
             if done && self.view.is_among_all() {
                 self.view.hide_others();
             }
+            if done && !self.typed.trim().is_empty() {
+                cx.flash(Flash::info("n and Shift-n go through the matches among all lines"));
+            }
             return Ok(());
         }
         let filter = Filter::parse(text)?;

@@ -173,18 +173,19 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
 /// is passed over: the leftmost hit cannot start after a line that matches by itself.
 fn find_lines(regex: &Regex, chunk: &Chunk, mut each: impl FnMut(usize)) {
     let bytes = chunk.bytes();
-    let mut at = 0;
+    let (mut at, mut next) = (0, 0);
     while at < bytes.len() {
         let Some(hit) = regex.find_at(bytes, at) else { return };
         if hit.start() >= bytes.len() {
             return;
         }
-        let line = chunk.line_at(hit.start());
+        let line = chunk.line_from(next, hit.start());
         let (start, end) = chunk.span(line);
         if hit.end() <= end || regex.is_match(&bytes[start..end]) {
             each(line);
         }
         at = end + 1;
+        next = line + 1;
     }
 }
 
@@ -222,6 +223,8 @@ pub fn run(chunks: &[Arc<Chunk>], filter: &Filter, stop: &AtomicBool) -> Option<
         let workers: Vec<_> = chunks
             .chunks(share)
             .map(|part| {
+                // A regex keeps its working memory for one thread at a time: each has a copy of its own.
+                let filter = filter.clone();
                 scope.spawn(move || {
                     let mut found = Vec::new();
                     for chunk in part {

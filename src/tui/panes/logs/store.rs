@@ -76,9 +76,16 @@ impl Chunk {
         (start, self.ends[i] as usize - 1)
     }
 
-    /// Which line holds byte `at`.
-    pub fn line_at(&self, at: usize) -> usize {
-        self.ends.partition_point(|&end| (end as usize) <= at)
+    /// Which line holds byte `at`, which is in line `from` or after it. Next to it this costs a comparison or two.
+    pub fn line_from(&self, from: usize, at: usize) -> usize {
+        const NEAR: usize = 4;
+        for line in from..(from + NEAR).min(self.ends.len()) {
+            if at < self.ends[line] as usize {
+                return line;
+            }
+        }
+        let rest = (from + NEAR).min(self.ends.len());
+        rest + self.ends[rest..].partition_point(|&end| (end as usize) <= at)
     }
 
     /// Line `i`, as it is kept.
