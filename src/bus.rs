@@ -82,7 +82,8 @@ pub struct ApprovalEvent {
     pub state: ApprovalState,
 }
 
-/// `pending → approved | denied | expired → consumed`. `Void`: the target, the schema or the policy changed.
+/// `pending → approved | denied | expired | withdrawn → consumed`. `Void`: the target, the schema or the
+/// policy changed. `Withdrawn`: whoever asked took it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalState {
@@ -92,6 +93,7 @@ pub enum ApprovalState {
     Expired,
     Void,
     Consumed,
+    Withdrawn,
 }
 
 /// Words from one participant to the others, tied to an object.
@@ -136,19 +138,30 @@ impl Bus {
     }
 
     pub fn subscribe(&self) -> Events {
-        Events { receiver: self.sender.subscribe() }
+        Events { first: None, receiver: self.sender.subscribe() }
     }
 }
 
 /// One reader's end of the bus.
 pub struct Events {
+    first: Option<Arc<Event>>,
     receiver: broadcast::Receiver<Arc<Event>>,
 }
 
 impl Events {
+    /// Gives `event` before all others: a state that a reader who comes late has missed.
+    #[must_use]
+    pub fn beginning_with(mut self, event: Event) -> Self {
+        self.first = Some(Arc::new(event));
+        self
+    }
+
     /// The next event, or `None` once the bus is gone. A reader that fell behind gets
     /// [`Event::Resync`] in place of what it missed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
         match self.receiver.recv().await {
             Ok(event) => Some(event),
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(Arc::new(Event::Resync { missed })),

@@ -146,11 +146,14 @@ pub struct Approvals {
     #[schemars(range(min = 10, max = 86_400))]
     #[serde(deserialize_with = "file::between::<10, 86400, _>")]
     pub expire_seconds: u32,
+    /// Whether persons may decide in a shell too, not at the screen alone. An agent that has a shell could
+    /// then decide in your name.
+    pub decide_elsewhere: bool,
 }
 
 impl Default for Approvals {
     fn default() -> Self {
-        Self { expire_seconds: 300 }
+        Self { expire_seconds: 300, decide_elsewhere: false }
     }
 }
 

@@ -99,6 +99,13 @@ fn verb(form: &Form) -> Command {
     let command = form.augment(Command::new(typed(spec.noun_verb().1)));
     // The input struct's own doc would stand in for the summary otherwise.
     let command = command.about(spec.summary).long_about(format!("{}\n\n{effect}", spec.summary));
+    let command = match spec.exits {
+        [] => command,
+        exits => {
+            let lines = exits.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
+            command.after_help(format!("Exit codes:{}", lines.collect::<String>()))
+        }
+    };
     own_arguments(form).into_iter().fold(command, |command, argument| {
         // An operation's field of the same name is what was meant: the flag is its.
         let taken = command.get_arguments().any(|a| {

@@ -246,6 +246,11 @@ pub(in crate::gate) fn refusal(
         ApprovalState::Expired => {
             Error::new(Code::Expired, "nobody decided in time, so it did not run").details(details)
         }
+        ApprovalState::Withdrawn => {
+            Error::new(Code::Cancelled, "it was taken back before anyone decided, so it did not run")
+                .next("Make the call again if it is still wanted.")
+                .details(details)
+        }
         _ => Error::new(Code::Conflict, said.unwrap_or("the approval became void before the call ran"))
             .next("Propose the call again on what the target is now.")
             .details(details),

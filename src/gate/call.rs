@@ -6,22 +6,18 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::canonical::canonical;
 use super::client::Request;
 use super::context::Context;
 use super::engine::Gate;
 use super::operation::Callable;
 use super::preview::TargetVersion;
+use super::recorded::recorded_arguments;
 use super::spec::{Effect, Record, Spec, Target};
 use crate::base::ids::CallId;
 use crate::base::redact::holds_mask;
 use crate::base::{Actor, Error, Result};
 use crate::bus::{CallEvent, CallPhase, Event};
 use crate::store::{AuditKind, Draft};
-
-/// Longer arguments are written to the audit log as a digest and their beginning. An approval keeps
-/// them whole.
-const LONGEST_ARGUMENTS: usize = 16 * 1024;
 
 pub(in crate::gate) struct Call {
     pub id: CallId,
@@ -102,25 +98,6 @@ impl Call {
         }
         detail
     }
-}
-
-/// Arguments as the audit log keeps them: without secrets, and not endless.
-pub(in crate::gate) fn recorded_arguments(gate: &Gate, arguments: &Value) -> Value {
-    let mut arguments = arguments.clone();
-    gate.inner.redactor.value(&mut arguments);
-    let text = canonical(&arguments);
-    if text.len() <= LONGEST_ARGUMENTS {
-        return arguments;
-    }
-    let mut end = LONGEST_ARGUMENTS;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    serde_json::json!({
-        "sha256": super::canonical::digest(&arguments),
-        "length": text.len(),
-        "beginning": text[..end],
-    })
 }
 
 impl Gate {

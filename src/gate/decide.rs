@@ -7,13 +7,15 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::approval::{CallResult, Decided, Verdict};
-use super::call::{Call, recorded_arguments};
+use super::call::Call;
 use super::client::Request;
 use super::engine::Gate;
 use super::hold::{binding, effect_of, target_of};
 use super::policy::{Ruling, is_agent};
 use super::preview::Preview;
+use super::recorded::recorded_arguments;
 use super::run::refused_by_store;
+use super::spec::Right;
 use crate::base::ids::ApprovalId;
 use crate::base::redact::holds_mask;
 use crate::base::{Actor, Code, Error, Result};
@@ -131,6 +133,12 @@ impl Gate {
             return Err(Error::new(
                 Code::PermissionDenied,
                 format!("{} may not do it any more: {why}", call.actor),
+            ));
+        }
+        if call.spec.right != Right::Use {
+            return Err(Error::new(
+                Code::PermissionDenied,
+                format!("{} is never approved", record.operation),
             ));
         }
         let preview = self.preview_of(&call).await?;
@@ -327,5 +335,6 @@ fn name(state: ApprovalState) -> &'static str {
         ApprovalState::Expired => "expired",
         ApprovalState::Void => "void",
         ApprovalState::Consumed => "used",
+        ApprovalState::Withdrawn => "withdrawn",
     }
 }

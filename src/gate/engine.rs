@@ -1,7 +1,6 @@
 //! The gate itself: what it is made of, and the order in which a call passes its stations.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -18,12 +17,15 @@ use super::limits::Limits;
 use super::operation::Callable;
 use super::policy::{Policy, Ruling, is_agent};
 use super::preview::Preview;
+use super::refusals::Refusals;
 use super::settings::Settings;
 use super::spec::{Effect, OperationInfo, Record, Spec};
 use crate::base::ids::ApprovalId;
 use crate::base::{Actor, ActorKind, Code, Door, Error, Redactor, Result, Role, SharedClock};
 use crate::bus::{Bus, Event, Events, Level};
-use crate::store::{AuditFilter, AuditKind, AuditPage, Draft, Pause, SharedStore, SqliteStore, Verification};
+use crate::store::{
+    AuditFilter, AuditKind, AuditPage, Draft, Evidence, Pause, SharedStore, SqliteStore, Status, Verification,
+};
 
 /// What a gate is made of.
 pub struct Parts {
@@ -70,6 +72,7 @@ pub(in crate::gate) struct Inner {
     pub settings: Settings,
     pub redactor: Arc<Redactor>,
     limits: Limits,
+    pub refusals: Refusals,
     /// Changes under way.
     pub changes: TaskTracker,
     /// Tells whoever waits that some approval is not what it was.
@@ -99,6 +102,7 @@ impl Gate {
                 store: parts.store,
                 policy: parts.policy,
                 limits: Limits::new(&parts.settings),
+                refusals: Refusals::default(),
                 settings: parts.settings,
                 redactor: parts.redactor,
                 changes: TaskTracker::new(),
@@ -115,15 +119,8 @@ impl Gate {
     /// and takes up the approvals that still wait. Call it once, when the doors listen.
     pub async fn start(&self) {
         self.report_store();
+        self.tell_interrupted();
         let store = &self.inner.store;
-        for call in store.take_interrupted() {
-            let text = format!(
-                "outcome unknown: {} on {} by {} had started when Quarterdeck ended; look at the target before \
-                 doing it again",
-                call.operation, call.target, call.actor
-            );
-            self.notice(Level::Warning, text);
-        }
         let row = Draft::new(AuditKind::SessionStarted, self.now(), &own(), "session_start").detail(
             serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "policy": self.inner.policy.version() }),
         );
@@ -135,20 +132,33 @@ impl Gate {
         }
     }
 
-    /// Publishes whether the store can be written, whenever that changes.
-    fn report_store(&self) {
-        let (mut status, bus) = (self.inner.store.status(), self.bus().clone());
-        let publish = move |status: &crate::store::Status| {
-            bus.publish(Event::Store { writable: status.writable(), reason: status.outage.clone() });
-        };
-        let first = status.borrow_and_update().clone();
-        if !first.writable() {
-            publish(&first);
+    fn tell_interrupted(&self) {
+        for call in self.inner.store.take_interrupted() {
+            let text = format!(
+                "outcome unknown: {} on {} by {} had started when Quarterdeck ended; look at the target before \
+                 doing it again",
+                call.operation, call.target, call.actor
+            );
+            self.notice(Level::Warning, text);
         }
+    }
+
+    /// Publishes whether the store can be written, whenever that changes. Who comes later is told first
+    /// of all, by [`Local::events`].
+    fn report_store(&self) {
+        let mut status = self.inner.store.status();
+        status.mark_unchanged();
+        let weak = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
             while status.changed().await.is_ok() {
                 let now = status.borrow_and_update().clone();
-                publish(&now);
+                let Some(inner) = weak.upgrade() else { return };
+                let gate = Gate::over(inner);
+                gate.bus().publish(told(&now));
+                if now.writable() {
+                    // A store that could not be written at the start finds them only now.
+                    gate.tell_interrupted();
+                }
             }
         });
     }
@@ -162,6 +172,7 @@ impl Gate {
                 "changes are still under way; their outcome is not known"
             );
         }
+        self.close_windows();
         let row = Draft::new(AuditKind::SessionStopped, self.now(), &own(), "session_stop");
         let _ = self.inner.store.append(row).await;
         self.inner.store.close().await;
@@ -262,8 +273,8 @@ impl Gate {
     }
 
     /// Checks the audit log against its keys and checkpoints.
-    pub(crate) async fn verify_audit(&self, checkpoints: Option<PathBuf>) -> Result<Verification> {
-        Ok(self.inner.store.verify(checkpoints).await?)
+    pub(crate) async fn verify_audit(&self, evidence: Evidence) -> Result<Verification> {
+        Ok(self.inner.store.verify(evidence).await?)
     }
 
     /// Whether agents are paused, and by whom.
@@ -295,9 +306,16 @@ impl Gate {
 
     /// Finds and checks: the call as it will be shown, decided, recorded and run.
     fn enter(&self, actor: &Arc<Actor>, request: Request) -> Result<Call> {
-        self.inner.limits.check(actor)?;
-        let operation = self.operation(&request.operation)?.clone();
-        Call::new(actor.clone(), operation, request)
+        let name = request.operation.clone();
+        let entered = (|| {
+            self.inner.limits.check(actor)?;
+            let operation = self.operation(&name)?.clone();
+            Call::new(actor.clone(), operation, request)
+        })();
+        if let Err(error) = &entered {
+            self.turned_away(actor, &name, error);
+        }
+        entered
     }
 
     /// Who may do what: policy, and the switch that stops agents.
@@ -371,6 +389,10 @@ impl Gate {
     }
 }
 
+fn told(status: &Status) -> Event {
+    Event::Store { writable: status.writable(), reason: status.banner.map(str::to_owned) }
+}
+
 /// Quarterdeck itself, as an actor.
 pub(in crate::gate) fn own() -> Actor {
     Actor::new(ActorKind::Pipeline, "quarterdeck", Role::Admin, Door::Screen)
@@ -396,7 +418,10 @@ impl Transport for Local {
     }
 
     fn events(&self) -> Events {
-        self.gate.bus().subscribe()
+        let events = self.gate.bus().subscribe();
+        let status = self.gate.inner.store.status().borrow().clone();
+        // The reader has missed when that began.
+        if status.writable() { events } else { events.beginning_with(told(&status)) }
     }
 
     fn catalogue(&self) -> Arc<[OperationInfo]> {

@@ -52,7 +52,11 @@ impl Gate {
             if spec.effect != Effect::Change || spec.right != Right::Use {
                 return Err(Error::invalid(format!(
                     "{name} cannot be granted: grants are for reversible changes, and it is {}",
-                    if spec.right == Right::Decide { "a decision" } else { spec.effect.as_str() }
+                    match spec.right {
+                        Right::Decide => "a decision",
+                        Right::Person => "for persons alone",
+                        Right::Use => spec.effect.as_str(),
+                    }
                 )));
             }
         }

@@ -14,6 +14,7 @@ use super::client::Reply;
 use super::engine::Gate;
 use super::policy::is_agent;
 use super::preview::{Diff, Preview};
+use super::run::refused_by_store;
 use super::spec::{Effect, Held, Target};
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, Code, Error, Result};
@@ -56,7 +57,7 @@ impl Gate {
         }
         let record = self.record_of(&call, key, &preview, None)?;
         let row = self.proposed(&call, &record);
-        match self.inner.store.hold(record.clone(), row).await? {
+        match self.inner.store.hold(record.clone(), row).await.map_err(refused_by_store)? {
             HoldOutcome::Attached(waiting) => Ok(Reply::Held(held(&waiting, "the same call waits already"))),
             HoldOutcome::Filed => {
                 self.publish(&call, CallPhase::Held { approval: record.id });
@@ -71,7 +72,8 @@ impl Gate {
 
     async fn check_pending(&self, call: &Call) -> Result<()> {
         let most = self.inner.settings.pending_per_actor;
-        let pending = self.inner.store.approvals(ApprovalFilter { pending: true, limit: 1000 }).await?;
+        let pending =
+            self.inner.store.approvals(ApprovalFilter { pending: true, bare: true, limit: 1000 }).await?;
         let own =
             pending.iter().filter(|a| a.actor.same_as(&call.actor) && a.expires_at > self.now()).count();
         if own >= most {
@@ -166,10 +168,12 @@ impl Gate {
 
     /// Marks what has run out.
     pub(in crate::gate) async fn expire(&self, now: Timestamp) {
-        let due = match self.inner.store.approvals(ApprovalFilter { pending: true, limit: 1000 }).await {
-            Ok(pending) => pending.iter().any(|a| a.expires_at <= now),
-            Err(_) => false,
-        };
+        let due =
+            match self.inner.store.approvals(ApprovalFilter { pending: true, bare: true, limit: 1000 }).await
+            {
+                Ok(pending) => pending.iter().any(|a| a.expires_at <= now),
+                Err(_) => false,
+            };
         if due && let Ok(expired) = self.inner.store.expire(now).await {
             for id in expired {
                 self.changed(id, ApprovalState::Expired);
@@ -182,7 +186,8 @@ impl Gate {
     pub(in crate::gate) async fn take_up_approvals(&self) {
         let now = self.now();
         self.expire(now).await;
-        let Ok(pending) = self.inner.store.approvals(ApprovalFilter { pending: true, limit: 1000 }).await
+        let Ok(pending) =
+            self.inner.store.approvals(ApprovalFilter { pending: true, bare: true, limit: 1000 }).await
         else {
             return;
         };
@@ -227,13 +232,16 @@ impl Gate {
 
     fn card(&self, record: ApprovalRecord) -> Result<Approval> {
         let now = self.now();
-        let preview: Preview = serde_json::from_value(record.preview.clone()).map_err(Error::internal)?;
+        // One that was sealed with a key that is gone is void, and has nothing to show.
+        let target = target_of(&record)?;
+        let preview =
+            serde_json::from_value(record.preview.clone()).unwrap_or_else(|_| Preview::of(target.clone()));
         Ok(Approval {
             approval: record.id,
             call: record.call,
             state: record.state_at(now),
             effect: effect_of(&record),
-            target: target_of(&record)?,
+            target,
             preview: self.clean_preview(preview),
             amended: amendment(&record),
             decision: decision(&record),
@@ -308,7 +316,10 @@ impl Gate {
         let result = match state {
             ApprovalState::Pending | ApprovalState::Approved => None,
             ApprovalState::Consumed => self.result_of(record)?,
-            ApprovalState::Denied | ApprovalState::Expired | ApprovalState::Void => {
+            ApprovalState::Denied
+            | ApprovalState::Expired
+            | ApprovalState::Void
+            | ApprovalState::Withdrawn => {
                 Some(CallResult::Error(refusal(state, decision.as_ref(), record.id)))
             }
         };
@@ -416,7 +427,7 @@ fn decision(record: &ApprovalRecord) -> Option<Decision> {
     let verdict = match record.state {
         ApprovalState::Approved | ApprovalState::Consumed => Verdict::Approve,
         ApprovalState::Denied | ApprovalState::Void => Verdict::Deny,
-        ApprovalState::Pending | ApprovalState::Expired => return None,
+        ApprovalState::Pending | ApprovalState::Expired | ApprovalState::Withdrawn => return None,
     };
     Some(Decision {
         verdict,

@@ -44,12 +44,15 @@ mod limits;
 mod operation;
 mod policy;
 mod preview;
+mod recorded;
+mod refusals;
 mod run;
 mod settings;
 mod spec;
 #[cfg(test)]
 mod tests;
 pub mod wire;
+mod withdraw;
 
 pub use approval::{
     Amendment, Approval, CallResult, Decided, Decision, Grant, NewGrant, TargetPattern, Verdict, Waited,

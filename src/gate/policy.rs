@@ -195,7 +195,10 @@ impl Policy {
         let result = match spec.right {
             Right::Decide if is_agent(actor) => return Ruling::Deny("an agent never decides".to_owned()),
             Right::Decide => ask(Action::Decide).map(|()| Ruling::Run),
-
+            Right::Person if actor.kind != ActorKind::Person || is_agent(actor) => {
+                return Ruling::Deny(format!("{} is for persons alone: it gives rights", spec.name));
+            }
+            Right::Person => ask(Action::Run).map(|()| Ruling::Run),
             Right::Use => ask(Action::Run)
                 .map(|()| Ruling::Run)
                 .or_else(|denied| ask(Action::Propose).map(|()| Ruling::Hold).map_err(|_| denied)),

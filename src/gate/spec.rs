@@ -59,6 +59,9 @@ pub enum Right {
     Use,
     /// `decide`: it decides for others (approves, grants, resumes). It is never held, and no agent has it.
     Decide,
+    /// `run`, by a person alone: it gives rights or takes them (tokens). It is never held: no approval and no
+    /// grant lets anyone else do it.
+    Person,
 }
 
 /// The constant part of an operation. From it come the MCP tool, the REST route with its OpenAPI
@@ -78,6 +81,8 @@ pub struct Spec {
     pub path: &'static str,
     pub record: Record,
     pub right: Right,
+    /// Exit codes of the command that are its result, with their meanings; empty for nearly all.
+    pub exits: &'static [(u8, &'static str)],
 }
 
 impl Spec {
@@ -92,6 +97,7 @@ impl Spec {
             path,
             record: Record::Always,
             right: Right::Use,
+            exits: &[],
         }
     }
 
@@ -111,6 +117,7 @@ impl Spec {
             path,
             record: Record::Always,
             right: Right::Use,
+            exits: &[],
         }
     }
 
@@ -130,6 +137,7 @@ impl Spec {
             path,
             record: Record::Always,
             right: Right::Use,
+            exits: &[],
         }
     }
 
@@ -149,6 +157,20 @@ impl Spec {
     #[must_use]
     pub const fn deciding(mut self) -> Self {
         self.right = Right::Decide;
+        self
+    }
+
+    /// Makes it an operation that gives rights: for persons alone.
+    #[must_use]
+    pub const fn persons_only(mut self) -> Self {
+        self.right = Right::Person;
+        self
+    }
+
+    /// Makes its exit code its result: the codes, each with its meaning. Whatever keeps it from running is 1.
+    #[must_use]
+    pub const fn exits(mut self, exits: &'static [(u8, &'static str)]) -> Self {
+        self.exits = exits;
         self
     }
 

@@ -7,8 +7,8 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
+use super::server::Connection;
 use super::tools::{self, Toolbox};
 use super::{Core, held, text};
 use crate::base::{Actor, Code, Error, Result};
@@ -35,7 +35,7 @@ pub async fn call_tool(
     client: &Client,
     params: CallToolRequestParams,
     cx: &RequestContext<RoleServer>,
-    gone: &CancellationToken,
+    connection: &Connection,
 ) -> std::result::Result<CallToolResponse, ErrorData> {
     let request_state = params.request_state.clone();
     let invocation = match meaning(core.toolbox(), params)? {
@@ -43,7 +43,7 @@ pub async fn call_tool(
         Meaning::Answer(result) => return Ok((*result).into()),
     };
     if let Some(state) = request_state {
-        return held::resume(core, client, &invocation, &state, held::Waiting { cx, gone }).await;
+        return held::resume(core, client, &invocation, &state, held::Waiting { cx, connection }).await;
     }
     let request = Request {
         operation: invocation.operation.clone(),
@@ -55,7 +55,7 @@ pub async fn call_tool(
     match run(client, request, cx).await {
         Ok(Reply::Done { output, .. }) => Ok(success(output).into()),
         Ok(Reply::Held(held)) => {
-            held::wait(core, client, &invocation, held, held::Waiting { cx, gone }).await
+            held::wait(core, client, &invocation, held, held::Waiting { cx, connection }).await
         }
         Err(error) => Ok(failure(&error).into()),
     }

@@ -5,6 +5,10 @@
 //! counted, so the last rung is a `pending` result that names the approval to wait for. Whatever the
 //! rung, the gate holds one stored call: a wait only looks at it, so that it can be repeated by
 //! whoever made the call without running anything twice.
+//!
+//! An agent that cancels the call, or whose connection ends, has taken it back: nobody is asked to
+//! decide about what nobody wants any more. The end of the session is not the agent's doing, and takes
+//! nothing back.
 
 use std::time::Duration;
 
@@ -22,9 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use super::call::{Invocation, failure, success};
+use super::server::Connection;
 use crate::base::ids::ApprovalId;
 use crate::base::{Actor, Result};
-use crate::gate::{CallResult, Client, Diff, DiffOp, Held, Waited};
+use crate::gate::{CallResult, Client, Diff, DiffOp, Held, Request, Waited};
 
 /// With the preview before it, a legacy request is answered within 45 s: clients give up at 60 s.
 const HOLD: Duration = Duration::from_secs(43);
@@ -43,8 +48,35 @@ const STATE_LIFE: Duration = Duration::from_secs(3600);
 #[derive(Clone, Copy)]
 pub struct Waiting<'a> {
     pub cx: &'a RequestContext<RoleServer>,
-    /// Cancelled when the client closed its end.
-    pub gone: &'a CancellationToken,
+    pub connection: &'a Connection,
+}
+
+/// Takes the call back if it is dropped before it is disarmed: the client cancelled, or is gone.
+struct Wanted<'a> {
+    client: &'a Client,
+    approval: ApprovalId,
+    stop: &'a CancellationToken,
+    reason: &'static str,
+    armed: bool,
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        if self.armed && !self.stop.is_cancelled() {
+            let (client, approval, reason) = (self.client.clone(), self.approval, self.reason);
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { withdraw(&client, approval, reason).await });
+            }
+        }
+    }
+}
+
+/// Takes a held call back. One that is decided meanwhile stays decided.
+pub async fn withdraw(client: &Client, approval: ApprovalId, reason: &str) {
+    let arguments = json!({ "approval": approval, "reason": reason });
+    if let Err(error) = client.call(Request::new("approval_withdraw", arguments)).await {
+        tracing::debug!(%approval, %error, "a held call could not be taken back");
+    }
 }
 
 /// What a round trip carries, sealed: whoever has it can wait, nothing more.
@@ -63,8 +95,10 @@ pub async fn wait(
 ) -> std::result::Result<CallToolResponse, ErrorData> {
     let cx = waiting.cx;
     if cx.client_capabilities().is_some_and(|c| c.supports_tasks()) {
+        // A task outlives its connection: whoever comes back can ask for it.
         return Ok(CallToolResponse::Task(as_task(core, client, held)));
     }
+    waiting.connection.note_held(client, held.approval);
     let modern = cx.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
     let patience = if modern { ROUND } else { HOLD };
     match wait_some(client, held.approval, patience, waiting).await {
@@ -157,8 +191,15 @@ async fn wait_some(
     client: &Client,
     approval: ApprovalId,
     patience: Duration,
-    Waiting { cx, gone }: Waiting<'_>,
+    Waiting { cx, connection }: Waiting<'_>,
 ) -> Result<Option<Waited>> {
+    let mut wanted = Wanted {
+        client,
+        approval,
+        stop: &connection.stop,
+        reason: "the agent's connection ended",
+        armed: true,
+    };
     let token = cx.meta.get_progress_token();
     let started = Instant::now();
     let deadline = started + patience;
@@ -167,9 +208,15 @@ async fn wait_some(
     tokio::pin!(wait);
     loop {
         tokio::select! {
-            waited = &mut wait => return waited,
-            () = cx.ct.cancelled() => return Ok(None),
-            () = gone.cancelled() => return Ok(None),
+            waited = &mut wait => {
+                wanted.armed = false;
+                return waited;
+            }
+            () = cx.ct.cancelled() => {
+                wanted.reason = "the agent cancelled the call";
+                return Ok(None);
+            }
+            () = connection.gone.cancelled() => return Ok(None),
             _ = tick.tick(), if token.is_some() => {
                 if let Some(token) = &token {
                     let mut progress =
@@ -211,8 +258,10 @@ fn as_task(core: &Core, client: &Client, held: Held) -> CreateTaskResult {
             let deadline = Instant::now() + life;
             let waited = tokio::select! {
                 waited = until_done(&waiter, held.approval, deadline) => waited,
-                // Only the waiting ends: what was proposed can still be decided.
-                () = task.cancelled() => return Err(TaskExit::Cancelled),
+                () = task.cancelled() => {
+                    withdraw(&waiter, held.approval, "the agent cancelled the task").await;
+                    return Err(TaskExit::Cancelled);
+                }
             };
             Ok(match waited {
                 Ok(Some(waited)) => finished(waited),

@@ -38,12 +38,12 @@ pub fn router(core: &Core, mut keeper: Keeper, stop: CancellationToken) -> Route
         .with_json_response(true)
         .with_sse_keep_alive(Some(Duration::from_secs(15)))
         .with_max_request_body_bytes(MAX_BODY)
-        .with_cancellation_token(stop);
+        .with_cancellation_token(stop.clone());
     // There is no store of events, so that no stream outlives its connection for a client to resume.
     config.sse_retry = None;
     let door = core.clone();
     let service = StreamableHttpService::new(
-        move || Ok(Door::http(door.clone())),
+        move || Ok(Door::http(door.clone(), stop.clone())),
         Arc::new(LocalSessionManager::default()),
         config,
     );

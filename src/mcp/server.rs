@@ -25,6 +25,7 @@ use super::updates::{self, Subscriptions};
 use super::uri::Place;
 use super::{Core, agent_name, call, complete, duplicates, fixtures, held, prompts, resources};
 use crate::base::Actor;
+use crate::base::ids::ApprovalId;
 use crate::gate::Client;
 
 type Answer<T> = std::result::Result<T, ErrorData>;
@@ -60,24 +61,55 @@ enum Origin {
 
 /// What lives as long as the connection does.
 #[derive(Default)]
-struct Connection {
+pub struct Connection {
     subscriptions: Subscriptions,
     presence: parking_lot::Mutex<Option<Hold>>,
     /// Cancelled when the client closed its end of a stream. Calls under way are still answered; what
     /// only waits ends.
-    gone: CancellationToken,
+    pub gone: CancellationToken,
+    /// Cancelled when the session ends.
+    pub stop: CancellationToken,
+    /// What its client asked for and was held: taken back with the connection, unless it is decided.
+    held: parking_lot::Mutex<Vec<(Client, ApprovalId)>>,
+}
+
+impl Connection {
+    /// For a stream.
+    pub fn of_stream(gone: CancellationToken, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { gone, stop, ..Self::default() })
+    }
+
+    pub fn note_held(&self, client: &Client, approval: ApprovalId) {
+        let mut held = self.held.lock();
+        // Those long decided are of no more use; an agent has at most so many that wait.
+        if held.len() >= 256 {
+            held.remove(0);
+        }
+        held.push((client.clone(), approval));
+    }
+
+    /// The client has gone, and with it whoever wanted what is held.
+    pub async fn ended(&self) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let held = std::mem::take(&mut *self.held.lock());
+        for (client, approval) in held {
+            held::withdraw(&client, approval, "the agent's connection ended").await;
+        }
+    }
 }
 
 impl Door {
     /// For a stream, whose client is `named` or names itself.
-    pub fn stream(core: Core, named: Option<Actor>, gone: CancellationToken) -> Self {
-        let connection = Arc::new(Connection { gone, ..Connection::default() });
+    pub fn stream(core: Core, named: Option<Actor>, connection: Arc<Connection>) -> Self {
         Self { core, origin: Origin::Stream(named), connection }
     }
 
     /// For HTTP, whose requests carry an actor.
-    pub fn http(core: Core) -> Self {
-        Self { core, origin: Origin::Http, connection: Arc::default() }
+    pub fn http(core: Core, stop: CancellationToken) -> Self {
+        let connection = Arc::new(Connection { stop, ..Connection::default() });
+        Self { core, origin: Origin::Http, connection }
     }
 
     /// Whoever makes this request.
@@ -185,7 +217,7 @@ impl ServerHandler for Door {
             return answer;
         }
         let client = self.client(&cx)?;
-        call::call_tool(&self.core, &client, params, &cx, &self.connection.gone).await
+        call::call_tool(&self.core, &client, params, &cx, &self.connection).await
     }
 
     async fn list_resources(

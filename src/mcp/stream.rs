@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use super::duplicates::Checked;
-use super::server::Door;
+use super::server::{Connection, Door};
 use crate::base::{Actor, Error, Result};
 
 /// Serves one client until it closes its stream or `stop` is cancelled. Both eras are served:
@@ -24,10 +24,15 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let gone = CancellationToken::new();
-    let door = Door::stream(core.clone(), named.filter(|actor| !actor.name.is_empty()), gone.clone());
+    let connection = Connection::of_stream(gone.clone(), stop.clone());
+    let door = Door::stream(core.clone(), named.filter(|actor| !actor.name.is_empty()), connection.clone());
     let served = door.serve_with_ct((Checked::new(reader, gone), writer), stop).await;
     match served {
-        Ok(running) => running.waiting().await.map(drop).map_err(Error::internal),
+        Ok(running) => {
+            let ended = running.waiting().await.map(drop).map_err(Error::internal);
+            connection.ended().await;
+            ended
+        }
         // A client that leaves before its first message is no fault.
         Err(
             rmcp::service::ServerInitializeError::ConnectionClosed(_)

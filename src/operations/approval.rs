@@ -24,6 +24,7 @@ pub const LIST: &[Definition<Deck>] = &[
     define::<ApprovalDecide>(),
     define::<ApprovalAmend>(),
     define::<ApprovalWait>(),
+    define::<ApprovalWithdraw>(),
 ];
 
 /// Cards that a list or a table holds at most.
@@ -82,7 +83,11 @@ impl Operation for ApprovalList {
     }
 
     async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let filter = ApprovalFilter { pending: !input.all, limit: input.limit.unwrap_or(50).clamp(1, MOST) };
+        let filter = ApprovalFilter {
+            pending: !input.all,
+            bare: false,
+            limit: input.limit.unwrap_or(50).clamp(1, MOST),
+        };
         let approvals = cx.gate().approvals(filter).await?;
         let pending = approvals.iter().filter(|a| a.state == ApprovalState::Pending).count();
         let entry = |a: Approval| ApprovalEntry {
@@ -101,7 +106,7 @@ impl Operation for ApprovalList {
 
     async fn watch(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Watch> {
         let (sender, receiver) = feed();
-        let filter = ApprovalFilter { pending: !input.all, limit: MOST };
+        let filter = ApprovalFilter { pending: !input.all, bare: false, limit: MOST };
         tokio::spawn(keep_current(cx, filter, sender));
         Ok(Watch::table(receiver))
     }
@@ -158,7 +163,7 @@ fn row(a: &Approval) -> Arc<Row> {
         ApprovalState::Approved => Tone::Highlight,
         ApprovalState::Consumed => Tone::Completed,
         ApprovalState::Denied => Tone::Error,
-        ApprovalState::Expired | ApprovalState::Void => Tone::Dim,
+        ApprovalState::Expired | ApprovalState::Void | ApprovalState::Withdrawn => Tone::Dim,
     };
     let state = serde_json::to_value(a.state).unwrap_or_default();
     let expires = a.expires_at.strftime("%H:%M:%S").to_string();
@@ -330,5 +335,46 @@ impl Operation for ApprovalWait {
         let seconds = input.timeout_seconds.unwrap_or(40).min(600);
         let timeout = Duration::from_secs(u64::from(seconds));
         cx.gate().wait(cx.actor(), input.approval, timeout).await
+    }
+}
+
+/// Which held call to take back.
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalWithdrawInput {
+    /// The approval's identifier.
+    pub approval: ApprovalId,
+    /// Why, for the person who was to decide.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+struct ApprovalWithdraw;
+
+impl Operation for ApprovalWithdraw {
+    type Deck = Deck;
+    type Input = ApprovalWithdrawInput;
+    type Output = Decided;
+
+    // It changes nothing but the caller's own wish: who may propose may take back, without asking.
+    const SPEC: Spec = Spec {
+        effect: Effect::Observe,
+        ..Spec::change(
+            "approval_withdraw",
+            Method::Post,
+            "/v1/approvals/{approval}/withdrawal",
+            "Take back a held call of your own that nobody has decided yet.",
+        )
+    };
+
+    fn target(input: &Self::Input) -> Target {
+        one(input.approval)
+    }
+
+    async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let reason = input.reason.filter(|r| !r.trim().is_empty());
+        let reason = reason.as_deref().unwrap_or("whoever asked took it back");
+        cx.gate().withdraw(cx.actor(), input.approval, reason).await
     }
 }

@@ -1,5 +1,7 @@
 //! The audit log: reading it, checking it, giving it to other systems.
 
+mod verify;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +14,13 @@ use super::Deck;
 use super::input::Span;
 use crate::base::clock::seconds;
 use crate::base::ids::{ApprovalId, CallId};
-use crate::base::{ActorKind, Code, Error, Result};
+use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, TableSender, Tone, feed};
-use crate::store::{AuditFilter, AuditKind, AuditRow, Finding, export};
+use crate::store::{AuditFilter, AuditKind, AuditRow, export};
 
 pub const LIST: &[Definition<Deck>] =
-    &[define::<AuditList>(), define::<AuditVerify>(), define::<AuditExport>()];
+    &[define::<AuditList>(), define::<verify::AuditVerify>(), define::<AuditExport>()];
 
 /// Rows that a watched table holds.
 const SHOWN: usize = 1000;
@@ -263,6 +265,7 @@ fn table_row(row: &AuditRow) -> Arc<Row> {
         (AuditKind::Denied, _) => Tone::Killed,
         (_, Some(_)) => Tone::Error,
         (AuditKind::Proposed | AuditKind::Amended, _) => Tone::Pending,
+        (AuditKind::Withdrawn | AuditKind::Expired, _) => Tone::Dim,
         (AuditKind::Read | AuditKind::WatchStarted | AuditKind::WatchEnded, _) => Tone::Dim,
         _ => Tone::Normal,
     };
@@ -297,78 +300,6 @@ fn table_row(row: &AuditRow) -> Arc<Row> {
         tone,
         uid: row.call.map(|c| c.to_string()).unwrap_or_default().into(),
     })
-}
-
-/// What to check the log against.
-#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[serde(deny_unknown_fields)]
-pub struct AuditVerifyInput {
-    /// A copy of the checkpoints kept elsewhere; the state directory's own unless told.
-    #[arg(long)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<String>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct AuditVerifyOutput {
-    /// 0 intact, 1 could not run, 2 tampered, 3 truncated, 4 no checkpoint.
-    pub exit_code: u8,
-    /// `None` where it could not run.
-    pub finding: Option<Finding>,
-    /// One sentence of what was found.
-    pub note: String,
-    /// Rows checked.
-    pub rows: u64,
-    pub checkpoints: u64,
-    /// The first row that is not as it should be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_bad: Option<u64>,
-    pub milliseconds: u64,
-}
-
-struct AuditVerify;
-
-impl Operation for AuditVerify {
-    type Deck = Deck;
-    type Input = AuditVerifyInput;
-    type Output = AuditVerifyOutput;
-
-    const SPEC: Spec = Spec::observe(
-        "audit_verify",
-        "/v1/audit/verification",
-        "Check that no row of the audit log was edited, removed or cut off.",
-    );
-
-    fn target(_: &Self::Input) -> Target {
-        Target::own("audit")
-    }
-
-    async fn run(_: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        if input.checkpoint.is_some() && cx.actor().kind != ActorKind::Person {
-            // The file is read with the rights of this process, not of whoever asks from elsewhere.
-            return Err(Error::new(Code::PermissionDenied, "only a person names a file here"));
-        }
-        Ok(match cx.gate().verify_audit(input.checkpoint.map(Into::into)).await {
-            Ok(v) => AuditVerifyOutput {
-                exit_code: v.finding.exit_code(),
-                finding: Some(v.finding),
-                note: v.note,
-                rows: v.rows,
-                checkpoints: v.checkpoints,
-                first_bad: v.first_bad,
-                milliseconds: v.milliseconds,
-            },
-            Err(e) => AuditVerifyOutput {
-                exit_code: 1,
-                finding: None,
-                note: format!("could not run: {}", e.message),
-                rows: 0,
-                checkpoints: 0,
-                first_bad: None,
-                milliseconds: 0,
-            },
-        })
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

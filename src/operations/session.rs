@@ -37,6 +37,7 @@ const fn presence(name: &'static str, method: Method, path: &'static str, summar
         path,
         record: Record::Always,
         right: Right::Use,
+        exits: &[],
     }
 }
 

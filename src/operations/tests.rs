@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::base::Actor;
+use crate::base::{Actor, ActorKind, Door, Role};
 use crate::gate::{Effect, Policy, Record, Right, Ruling, Spec, Target};
 
 fn specs() -> impl Iterator<Item = Spec> {
@@ -31,11 +31,31 @@ fn no_agent_changes_or_decides_anything_by_default() {
     for spec in specs() {
         let ruling = policy.rule(&Actor::agent("claude"), &spec, &target);
         let fits = match (spec.right, spec.effect) {
-            (Right::Decide, _) => matches!(ruling, Ruling::Deny(_)),
+            (Right::Decide | Right::Person, _) => matches!(ruling, Ruling::Deny(_)),
             (Right::Use, Effect::Observe) => ruling == Ruling::Run,
             (Right::Use, Effect::Change | Effect::Destroy) => ruling == Ruling::Hold,
         };
         assert!(fits, "{}: {ruling:?}", spec.name);
+    }
+}
+
+/// Not even under a policy that permits everything, nor at any other door or with any other role.
+#[test]
+fn what_gives_rights_is_never_an_agents_nor_held() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("all.cedar"), "permit (principal, action, resource);").unwrap();
+    let policy = Policy::load(directory.path()).unwrap().deciding_elsewhere(true);
+    let rights =
+        ["token_create", "token_list", "token_revoke", "grant_create", "agents_resume", "approval_decide"];
+    for name in rights {
+        let spec = specs().find(|spec| spec.name == name).unwrap();
+        for door in [Door::Screen, Door::Mcp, Door::Rest, Door::Cli] {
+            for role in [Role::Agent, Role::Operator, Role::Admin] {
+                let agent = Actor::new(ActorKind::Agent, "claude", role, door);
+                let ruling = policy.rule(&agent, &spec, &Target::own("token"));
+                assert!(matches!(ruling, Ruling::Deny(_)), "{name} {role:?} {door:?}: {ruling:?}");
+            }
+        }
     }
 }
 

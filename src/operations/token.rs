@@ -1,4 +1,5 @@
-//! Operations on API tokens. Persons only: an agent that could make tokens could become anyone.
+//! Operations on API tokens. Persons only, which the gate holds: an agent that could make tokens could
+//! become anyone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +16,6 @@ pub const LIST: &[Definition<Deck>] =
     &[define::<TokenCreate>(), define::<TokenList>(), define::<TokenRevoke>()];
 
 const YEAR_HOURS: u32 = 24 * 366;
-
-/// Refuses whoever is no person, whatever the policy files say.
-fn person_only(cx: &Context) -> Result<()> {
-    if cx.actor().kind == ActorKind::Person {
-        return Ok(());
-    }
-    Err(Error::new(Code::PermissionDenied, format!("{} cannot handle tokens: only a person can", cx.actor()))
-        .next("Ask the operator to do it at the console or in a shell."))
-}
 
 /// The rights of the token's holder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
@@ -86,14 +78,14 @@ impl Operation for TokenCreate {
         Method::Post,
         "/v1/tokens",
         "Make an API token; its text is shown once.",
-    );
+    )
+    .persons_only();
 
     fn target(input: &Self::Input) -> Target {
         Target { name: input.name.clone(), ..Target::own("token") }
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        person_only(&cx)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
         if input.name.is_empty() || input.name.len() > 64 || !input.name.chars().all(plain) {
             return Err(Error::invalid(format!("{:?} cannot name a token", input.name))
@@ -142,14 +134,14 @@ impl Operation for TokenList {
     type Output = TokenListOutput;
 
     const SPEC: Spec =
-        Spec::observe("token_list", "/v1/tokens", "List the API tokens: who holds each, until when.");
+        Spec::observe("token_list", "/v1/tokens", "List the API tokens: who holds each, until when.")
+            .persons_only();
 
     fn target(_: &Self::Input) -> Target {
         Target::own("token")
     }
 
-    async fn run(deck: Arc<Deck>, cx: Context, _: Self::Input) -> Result<Self::Output> {
-        person_only(&cx)?;
+    async fn run(deck: Arc<Deck>, _: Context, _: Self::Input) -> Result<Self::Output> {
         let list = deck.tokens.clone();
         let tokens = blocking(move || list.list()).await?;
         Ok(TokenListOutput { total: tokens.len(), tokens })
@@ -183,14 +175,14 @@ impl Operation for TokenRevoke {
         "/v1/tokens/{id}",
         "Revoke an API token at once; it cannot be given back.",
     )
-    .idempotent();
+    .idempotent()
+    .persons_only();
 
     fn target(input: &Self::Input) -> Target {
         Target { name: input.id.clone(), ..Target::own("token") }
     }
 
-    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        person_only(&cx)?;
+    async fn run(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Self::Output> {
         let (tokens, id) = (deck.tokens.clone(), input.id.clone());
         if blocking(move || tokens.revoke(&id)).await? {
             return Ok(TokenRevokeOutput { id: input.id, revoked: true });

@@ -7,8 +7,11 @@ use crate::base::{Code, Error};
 pub enum StoreError {
     #[error("the database cannot be written: {0}")]
     ReadOnly(String),
-    #[error("the database or its disk is full: {0}")]
+    #[error("the disk of the database is full: {0}")]
     Full(String),
+    /// The disk answers with an error: most often because the system has made it read-only.
+    #[error("the disk does not take what is written to the database: {0}")]
+    Disk(String),
     #[error("another process keeps the database {path} locked")]
     Locked { path: String },
     #[error("the database {path} is damaged: {reason}")]
@@ -39,8 +42,41 @@ impl StoreError {
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
-            Self::ReadOnly(_) | Self::Full(_) | Self::Locked { .. } | Self::Corrupt { .. } | Self::Other(_)
+            Self::ReadOnly(_)
+                | Self::Full(_)
+                | Self::Disk(_)
+                | Self::Locked { .. }
+                | Self::Corrupt { .. }
+                | Self::Other(_)
         )
+    }
+
+    /// Whether it passes once the place can be written again, with nothing lost.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::ReadOnly(_) | Self::Full(_) | Self::Disk(_))
+    }
+
+    /// What a banner of one line says: what is wrong, and what to do.
+    pub fn banner(&self) -> &'static str {
+        match self {
+            Self::Full(_) => "the audit database's disk is full: free space on it",
+            Self::ReadOnly(_) => "the audit database is read-only: make it writable",
+            Self::Disk(_) => "the audit database's disk fails: see dmesg, remount it",
+            Self::Locked { .. } => "a program holds the audit database: close it",
+            Self::Corrupt { .. } => "the audit database is damaged: put a backup there",
+            _ => "the audit database cannot be written: see the log",
+        }
+    }
+
+    /// A file of ours that the system does not let us read or write.
+    pub(super) fn of_file(path: &std::path::Path, e: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let reason = format!("{}: {e}", path.display());
+        match e.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(reason),
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(reason),
+            _ => Self::File { path: path.display().to_string(), reason: e.to_string() },
+        }
     }
 }
 
@@ -52,6 +88,8 @@ impl From<StoreError> for Error {
             StoreError::NotFound(_) => Error::not_found(message),
             StoreError::Full(_) => Error::new(Code::AuditUnavailable, message)
                 .next("Free space on the disk of the state directory; changes go on by themselves."),
+            StoreError::Disk(_) => Error::new(Code::AuditUnavailable, message)
+                .next("See dmesg: the file system may have been made read-only; changes go on by themselves once it is not."),
             StoreError::ReadOnly(_) => Error::new(Code::AuditUnavailable, message).next(
                 "Make the state directory and the database writable again; changes go on by themselves.",
             ),

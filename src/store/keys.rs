@@ -27,7 +27,7 @@ impl Keys {
         let seed = key_file(&directory.join(CHECKPOINT), create)?;
         let signing = SigningKey::from_bytes(&seed);
         let public = directory.join("audit-checkpoint.pub");
-        if !public.exists() {
+        if create && !public.exists() {
             // For checking checkpoints elsewhere; a directory that cannot be written is not an error here.
             let _ = std::fs::write(&public, format!("{}\n", hex::encode(signing.verifying_key().to_bytes())));
         }
@@ -54,14 +54,14 @@ impl Keys {
     }
 }
 
-fn random() -> Result<Zeroizing<[u8; 32]>, StoreError> {
+pub(super) fn random() -> Result<Zeroizing<[u8; 32]>, StoreError> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *bytes)
         .map_err(|e| StoreError::Other(format!("the system gives no random numbers: {e}")))?;
     Ok(bytes)
 }
 
-fn key_file(path: &Path, create: bool) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+pub(super) fn key_file(path: &Path, create: bool) -> Result<Zeroizing<[u8; 32]>, StoreError> {
     let error = |reason: String| StoreError::Key { path: path.display().to_string(), reason };
     match File::open(path) {
         Ok(file) => read_key(file, path),
@@ -75,7 +75,12 @@ fn key_file(path: &Path, create: bool) -> Result<Zeroizing<[u8; 32]>, StoreError
             match linked {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(error(format!("cannot be made: {e}"))),
+                Err(e) => {
+                    return Err(match StoreError::of_file(path, &e) {
+                        e if e.passes() => e,
+                        _ => error(format!("cannot be made: {e}")),
+                    });
+                }
             }
             read_key(File::open(path).map_err(|e| error(e.to_string()))?, path)
         }

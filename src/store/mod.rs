@@ -15,9 +15,9 @@ mod record;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod vault;
 mod verify;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -32,7 +32,7 @@ pub use record::{
     Draft, GrantRecord, GrantUse, HoldOutcome, Interrupted, Pause, Status, Supersede,
 };
 pub use sqlite::{Limits, SqliteOptions, SqliteStore};
-pub use verify::{Finding, Verification};
+pub use verify::{Evidence, Fault, Finding, Verification};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -52,7 +52,7 @@ pub trait Store: Send + Sync + 'static {
     fn head(&self) -> watch::Receiver<u64>;
 
     /// What had started and not ended when an earlier process died. Given once: the rows that say
-    /// so are in the audit log already.
+    /// so are in the audit log already. A store that begins without being writable finds it later.
     fn take_interrupted(&self) -> Vec<Interrupted>;
 
     /// Appends one row and gives its sequence number.
@@ -107,6 +107,14 @@ pub trait Store: Send + Sync + 'static {
         consumed: Draft,
     ) -> Result<Consumed>;
 
+    /// Takes a pending approval back for `row`'s actor, whose call it is.
+    async fn withdraw(
+        &self,
+        id: crate::base::ids::ApprovalId,
+        reason: &str,
+        row: Draft,
+    ) -> Result<ApprovalRecord>;
+
     /// Notes that the requester has the result. False if it had it before.
     async fn returned(&self, id: crate::base::ids::ApprovalId, row: Draft) -> Result<bool>;
 
@@ -139,8 +147,8 @@ pub trait Store: Send + Sync + 'static {
     /// One page of the audit log, newest first unless the filter says otherwise.
     async fn audit(&self, filter: AuditFilter) -> Result<AuditPage>;
 
-    /// Checks the whole chain against the keys and the checkpoints: its own, or those in a file.
-    async fn verify(&self, checkpoints: Option<PathBuf>) -> Result<Verification>;
+    /// Checks the whole chain against the keys and the checkpoints: its own, or those that are named.
+    async fn verify(&self, evidence: Evidence) -> Result<Verification>;
 
     /// Writes what is queued and the last checkpoint, and closes.
     async fn close(&self);

@@ -28,6 +28,8 @@ pub enum AuditKind {
     Returned,
     /// An approval ran out.
     Expired,
+    /// The requester took a held call back.
+    Withdrawn,
     /// A direct change is about to run.
     Intent,
     /// A direct change ended.
@@ -55,6 +57,7 @@ impl AuditKind {
         AuditKind::Executed,
         AuditKind::Returned,
         AuditKind::Expired,
+        AuditKind::Withdrawn,
         AuditKind::Intent,
         AuditKind::Outcome,
         AuditKind::Denied,
@@ -77,6 +80,7 @@ impl AuditKind {
             AuditKind::Executed => "executed",
             AuditKind::Returned => "returned",
             AuditKind::Expired => "expired",
+            AuditKind::Withdrawn => "withdrawn",
             AuditKind::Intent => "intent",
             AuditKind::Outcome => "outcome",
             AuditKind::Denied => "denied",
@@ -284,6 +288,8 @@ impl ApprovalRecord {
 pub struct ApprovalFilter {
     /// Only those still to be decided.
     pub pending: bool,
+    /// Without arguments, preview, reasons and result, which cost to open.
+    pub bare: bool,
     pub limit: u32,
 }
 
@@ -390,6 +396,8 @@ pub struct Interrupted {
 pub struct Status {
     /// Why it cannot be written; `None` while it can.
     pub outage: Option<String>,
+    /// The same for a banner of one line: what is wrong, and what to do.
+    pub banner: Option<&'static str>,
 }
 
 impl Status {

@@ -1,5 +1,7 @@
 //! What a check of the audit log found.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// The verdict on the chain; its number is the exit code of `qd audit verify`.
@@ -28,12 +30,43 @@ impl Finding {
     }
 }
 
+/// What is wrong with the first row that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// It is not what was written.
+    Edited,
+    /// It is not there, and later ones are.
+    Deleted,
+    /// It is as it was written, and does not follow the row before it.
+    Moved,
+    /// It and all after it are gone.
+    Truncated,
+    /// It is not the row that a signed checkpoint knows, or the checkpoint is forged.
+    Forged,
+    /// Nothing fits the keys: they are another log's, or the whole log was replaced.
+    OtherKeys,
+}
+
+/// What is checked, and against what. Empty parts are the store's own.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// A database file, or a state directory that holds one.
+    pub database: Option<PathBuf>,
+    /// A file of checkpoints.
+    pub checkpoints: Option<PathBuf>,
+    /// The directory of the keys with which the log was written.
+    pub keys: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verification {
     pub finding: Finding,
     /// Rows checked.
     pub rows: u64,
     pub checkpoints: u64,
+    /// What is wrong, unless it is intact.
+    pub fault: Option<Fault>,
     /// The first row that is not as it should be.
     pub first_bad: Option<u64>,
     /// One sentence of what was found.

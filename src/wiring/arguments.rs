@@ -293,6 +293,17 @@ fn slip(forms: &[Form], words: &[&str]) -> Result<()> {
     }
 }
 
+/// Whether the command's exit code is its result: then a mistake must not look like one.
+pub fn has_own_exits(arguments: &[OsString], forms: &[Form]) -> bool {
+    let words: Vec<_> =
+        arguments[first_word(arguments)..].iter().take(2).map(|a| a.to_string_lossy()).collect();
+    let [noun, verb] = words.as_slice() else { return false };
+    forms.iter().filter(|f| !f.spec.exits.is_empty()).any(|f| {
+        let (n, v) = f.spec.noun_verb();
+        n.replace('_', "-") == *noun && v.replace('_', "-") == *verb
+    })
+}
+
 /// The index of the first argument that is no flag and no flag's value; the length if there is none.
 fn first_word(arguments: &[OsString]) -> usize {
     const WITH_VALUE: &[&str] = &[

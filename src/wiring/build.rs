@@ -119,10 +119,12 @@ fn open_store(setting: &Setting, clock: SharedClock) -> Result<SqliteStore> {
 }
 
 fn load_policy(setting: &Setting) -> Result<Policy> {
-    let directory = &setting.effective.config.policy.directory;
-    if directory.as_os_str().is_empty() {
+    let config = &setting.effective.config;
+    let directory = &config.policy.directory;
+    let policy = if directory.as_os_str().is_empty() {
         Policy::load(&setting.paths.config.join("policies"))
     } else {
         Policy::load(directory)
-    }
+    };
+    Ok(policy?.deciding_elsewhere(config.approvals.decide_elsewhere))
 }

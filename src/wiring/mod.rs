@@ -25,20 +25,24 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         return ExitCode::from(code);
     }
     let forms: Vec<Form> = crate::operations::all().map(Definition::form).collect();
+    let own_exits = arguments::has_own_exits(&arguments, &forms);
     let outcome = match arguments::parse(arguments, &forms) {
         Ok(invocation) => start(invocation, &forms),
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::Clap(error)) => {
             // clap writes help to stdout and mistakes to stderr; a closed pipe is no mistake.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let mistake = error.exit_code() != 0;
+            let code = if own_exits && mistake { 1 } else { u8::try_from(error.exit_code()).unwrap_or(2) };
+            return ExitCode::from(code);
         }
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
-            ExitCode::from(error.code.exit_code())
+            // Where the exit code is the result, nothing else may look like one.
+            ExitCode::from(if own_exits { 1 } else { error.code.exit_code() })
         }
     }
 }

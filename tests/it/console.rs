@@ -75,6 +75,18 @@ impl Console {
         columns: u16,
         rows: u16,
     ) -> Self {
+        Self::start_with(home, kubeconfig, arguments, columns, rows, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(
+        home: &Home,
+        kubeconfig: Option<&Path>,
+        arguments: &[&str],
+        columns: u16,
+        rows: u16,
+        environment: &[(&str, &std::ffi::OsStr)],
+    ) -> Self {
         let pair = native_pty_system()
             .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
             .unwrap();
@@ -88,6 +100,9 @@ impl Console {
             command.env_remove(name);
         }
         for (name, value) in home.environment() {
+            command.env(name, value);
+        }
+        for (name, value) in environment {
             command.env(name, value);
         }
         match kubeconfig {
@@ -135,6 +150,13 @@ impl Console {
 
     pub fn screen(&self) -> String {
         self.parser.lock().unwrap().screen().contents()
+    }
+
+    /// The background of the first cell of the line that has `text`.
+    pub fn background(&self, text: &str) -> Option<vt100::Color> {
+        let parser = self.parser.lock().unwrap();
+        let row = parser.screen().contents().lines().position(|line| line.contains(text))?;
+        Some(parser.screen().cell(row.try_into().unwrap(), 1.try_into().unwrap())?.bgcolor())
     }
 
     pub fn raw(&self) -> Vec<u8> {

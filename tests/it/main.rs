@@ -9,11 +9,15 @@
     reason = "a test fails by panicking, and reports by printing"
 )]
 
+mod agent;
+mod approvals;
+mod audit;
 mod bed;
 mod clusters;
 mod console;
 mod doors;
 mod house;
+mod http;
 mod kube_client;
 mod kube_lab;
 mod kube_objects;

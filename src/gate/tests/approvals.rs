@@ -255,5 +255,34 @@ async fn a_held_call_survives_a_restart_and_runs_only_when_decided() {
     d.decide(&held, Verdict::Approve).await.unwrap();
     d.wait(&held).await;
     assert_eq!((d.replicas(), d.runs()), (5, 1));
-    assert_eq!(d.gate.verify_audit(None).await.unwrap().finding, crate::store::Finding::Intact);
+    assert_eq!(
+        d.gate.verify_audit(Evidence::default()).await.unwrap().finding,
+        crate::store::Finding::Intact
+    );
+}
+
+#[tokio::test]
+async fn who_asked_takes_a_call_back_and_then_nobody_can_approve_it() {
+    let d = deck();
+    let held = d.held(5).await;
+    let other = d.gate.withdraw(&Actor::agent("other"), held.approval, "mine").await;
+    assert_eq!(other.unwrap_err().code, Code::PermissionDenied);
+    let waiting = d.gate.wait(d.claude.actor(), held.approval, Duration::from_secs(10));
+    let taken = d.gate.withdraw(d.claude.actor(), held.approval, "not needed any more");
+    let (waited, taken) = tokio::join!(waiting, taken);
+    assert_eq!(taken.unwrap().state, ApprovalState::Withdrawn);
+    assert_eq!(waited.unwrap().into_result().unwrap().unwrap_err().code, Code::Cancelled);
+    assert_eq!(d.decide(&held, Verdict::Approve).await.unwrap_err().code, Code::Conflict);
+    assert_eq!(d.gate.approval(held.approval).await.unwrap().state, ApprovalState::Withdrawn);
+    assert!(d.gate.withdraw(d.claude.actor(), held.approval, "again").await.is_err());
+    // The same call asks anew; a decided one is not taken back.
+    let again = d.held(5).await;
+    assert_ne!(again.approval, held.approval);
+    d.decide(&again, Verdict::Deny).await.unwrap();
+    assert_eq!(
+        d.gate.withdraw(d.claude.actor(), again.approval, "late").await.unwrap_err().code,
+        Code::Conflict
+    );
+    assert_eq!(d.runs(), 0);
+    assert!(d.kinds().await.contains(&AuditKind::Withdrawn));
 }

@@ -227,3 +227,97 @@ async fn rates_of_the_gate() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_turned_away_at_the_door_is_written_once_and_then_counted() {
+    let d = deck();
+    let wrong = || Request::new("thing_get", json!({ "unknown": 1 }));
+    for _ in 0..500 {
+        assert_eq!(d.claude.call(wrong()).await.unwrap_err().code, Code::InvalidArgument);
+    }
+    let strange = d.claude.call(Request::new("thing_\u{1b}[2J", Value::Null)).await;
+    assert_eq!(strange.unwrap_err().code, Code::NotFound);
+    // As when the window's time is over.
+    d.gate.close_windows();
+    let rows = d.rows().await;
+    let said: Vec<_> =
+        rows.iter().map(|r| (r.kind, r.code.clone().unwrap(), r.detail["repeated"].as_u64())).collect();
+    let invalid = "invalid_argument".to_owned();
+    assert_eq!(said.len(), 3, "{rows:?}");
+    assert!(said.contains(&(AuditKind::Denied, invalid.clone(), None)));
+    assert!(said.contains(&(AuditKind::Denied, invalid, Some(499))));
+    assert!(said.contains(&(AuditKind::Denied, "not_found".to_owned(), None)));
+    assert!(rows.iter().all(|r| r.actor == "agent:claude" && !r.operation.contains('\u{1b}')));
+}
+
+#[tokio::test]
+async fn what_is_counted_when_the_session_ends_is_written_and_a_thousand_askers_share() {
+    let d = deck();
+    for i in 0..1000 {
+        let asker = d.gate.client(Actor::agent(format!("agent-{i}")));
+        assert!(asker.call(Request::new("thing_gte", Value::Null)).await.is_err());
+    }
+    d.gate.close_windows();
+    let rows = d.rows().await;
+    // 256 windows of their own, one that all others share, and its count.
+    assert_eq!(rows.len(), 258);
+    assert_eq!(rows.iter().filter_map(|r| r.detail["repeated"].as_u64()).sum::<u64>(), 1000 - 257);
+}
+
+/// A thousand secrets in the arguments of held calls: none in any output, nor in any file but the sealed one.
+#[tokio::test]
+async fn a_thousand_canaries_are_nowhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(Timestamp::now());
+    let options = crate::store::SqliteOptions::new(directory.path(), clock.clone());
+    let store = Arc::new(SqliteStore::open(options).unwrap());
+    let d = over(Arc::default(), store, clock, Policy::shipped().unwrap());
+    let canaries: Vec<String> =
+        (0..1000).map(|i| format!("canary-{:04x}-{:016x}", i, i * 7_919 + 1_000_003)).collect();
+    d.gate.redactor().register_all(canaries.iter().map(String::as_str));
+    let mut events = d.gate.bus().subscribe();
+    let mut outputs = String::new();
+    let mut last = None;
+    for (i, some) in canaries.chunks(10).enumerate() {
+        // So many wait for one agent at most.
+        let agent = d.gate.client(Actor::agent(format!("agent-{}", i / 50)));
+        let canary = some.join(" ");
+        let manifest = format!("kind: Secret\nstringData: {{ key: {canary}-unknown }}\n");
+        let note = json!({ "replicas": i, "note": format!("token {canary} and\n{manifest}") });
+        let request =
+            Request { reason: Some(format!("because of {canary}")), ..Request::new("thing_scale", note) };
+        let Reply::Held(held) = agent.call(request).await.unwrap() else { panic!() };
+        last = Some(held);
+    }
+    let held = last.unwrap();
+    // The gate's own state has it whole: exactly what was shown can run.
+    let card = d.gate.approval(held.approval).await.unwrap();
+    assert!(card.arguments["note"].as_str().unwrap().contains(&canaries[999]));
+    d.decide(&held, Verdict::Approve).await.unwrap();
+    let agent = Actor::agent("agent-1");
+    outputs +=
+        &serde_json::to_string(&d.gate.wait(&agent, held.approval, Duration::from_secs(10)).await.unwrap())
+            .unwrap();
+    outputs += &serde_json::to_string(&d.rows().await).unwrap();
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(50), events.next()).await {
+        outputs += &serde_json::to_string(&*event).unwrap();
+    }
+    d.gate.shutdown().await;
+    let searcher = aho_corasick::AhoCorasick::new(&canaries).unwrap();
+    let mut files = 0;
+    for entry in walk(directory.path()) {
+        files += 1;
+        assert!(!searcher.is_match(&std::fs::read(&entry).unwrap()), "a canary is in {}", entry.display());
+    }
+    assert!(files >= 5, "{files}");
+    assert!(!searcher.is_match(&outputs), "a canary came out");
+}
+
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+    }
+    found
+}

@@ -18,7 +18,9 @@ use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::{Actor, ActorKind, Code, Door, Error, Result, Role};
 use crate::bus::{ApprovalState, Bus};
-use crate::store::{AuditFilter, AuditKind, AuditRow, Limits, SharedStore, SqliteStore, Store as _};
+use crate::store::{
+    AuditFilter, AuditKind, AuditRow, Evidence, Limits, SharedStore, SqliteStore, Store as _,
+};
 
 /// What the operations work on: one number, as a replica count in a cluster.
 #[derive(Default)]

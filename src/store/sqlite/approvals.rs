@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::Value;
 
 use super::audit::{from_json, optional_json, optional_parsed, optional_time, parsed, time};
 use super::tx::{Tx, json};
@@ -11,6 +12,7 @@ use crate::base::ids::ApprovalId;
 use crate::bus::ApprovalState;
 use crate::store::error::StoreError;
 use crate::store::record::*;
+use crate::store::vault::Vault;
 
 const COLUMNS: &str = "id, call, call_key, operation, effect, arguments, target, target_text, preview, preview_hash, \
      schema_hash, policy_version, digest, actor, reason, state, created_at, expires_at, decided_by, decided_at, \
@@ -25,6 +27,7 @@ fn word(state: ApprovalState) -> &'static str {
         ApprovalState::Expired => "expired",
         ApprovalState::Void => "void",
         ApprovalState::Consumed => "consumed",
+        ApprovalState::Withdrawn => "withdrawn",
     }
 }
 
@@ -35,80 +38,124 @@ fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<ApprovalState> {
         "denied" => ApprovalState::Denied,
         "expired" => ApprovalState::Expired,
         "consumed" => ApprovalState::Consumed,
+        "withdrawn" => ApprovalState::Withdrawn,
         _ => ApprovalState::Void,
     })
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<ApprovalRecord> {
+/// Opens the sealed columns of one row.
+struct Opener<'a> {
+    /// Without it they are left out, for readers who only count and compare times.
+    vault: Option<&'a Vault>,
+    id: String,
+    /// Whether something was sealed with a key that is gone.
+    lost: bool,
+}
+
+impl Opener<'_> {
+    fn text(&mut self, row: &Row<'_>, column: usize, name: &str) -> rusqlite::Result<Option<String>> {
+        let Some(vault) = self.vault else { return Ok(None) };
+        let Some(stored) = row.get::<_, Option<String>>(column)? else { return Ok(None) };
+        let clear = vault.open_text(&self.id, name, &stored);
+        self.lost |= clear.is_none();
+        Ok(clear)
+    }
+
+    fn value(&mut self, row: &Row<'_>, column: usize, name: &str) -> rusqlite::Result<Option<Value>> {
+        Ok(self.text(row, column, name)?.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+}
+
+fn record(row: &Row<'_>, vault: Option<&Vault>) -> rusqlite::Result<ApprovalRecord> {
+    let mut opener = Opener { vault, id: row.get(0)?, lost: false };
+    let arguments = opener.value(row, 5, "arguments")?.unwrap_or_default();
+    let preview = opener.value(row, 8, "preview")?.unwrap_or_default();
+    let reason = opener.text(row, 14, "reason")?;
+    let decision_reason = opener.text(row, 20, "decision_reason")?;
+    let proposed_arguments = opener.value(row, 22, "proposed_arguments")?;
+    let result = opener.value(row, 27, "result")?;
+    let state = match state(row, 15)? {
+        // What cannot be shown whole cannot be decided about.
+        ApprovalState::Pending | ApprovalState::Approved if opener.lost => ApprovalState::Void,
+        state => state,
+    };
     Ok(ApprovalRecord {
         id: parsed(row, 0)?,
         call: parsed(row, 1)?,
         call_key: row.get(2)?,
         operation: row.get(3)?,
         effect: row.get(4)?,
-        arguments: from_json(row, 5)?,
+        arguments,
         target: from_json(row, 6)?,
         target_text: row.get(7)?,
-        preview: from_json(row, 8)?,
+        preview,
         preview_hash: row.get(9)?,
         schema_hash: row.get(10)?,
         policy_version: row.get(11)?,
         digest: row.get(12)?,
         actor: from_json(row, 13)?,
-        reason: row.get(14)?,
-        state: state(row, 15)?,
+        reason,
+        state,
         created_at: time(row, 16)?,
         expires_at: time(row, 17)?,
         decided_by: optional_json(row, 18)?,
         decided_at: optional_time(row, 19)?,
-        decision_reason: row.get(20)?,
+        decision_reason,
         amended_by: optional_json(row, 21)?,
-        proposed_arguments: optional_json(row, 22)?,
+        proposed_arguments,
         supersedes: optional_parsed(row, 23)?,
         superseded_by: optional_parsed(row, 24)?,
         consumed_at: optional_time(row, 25)?,
         finished_at: optional_time(row, 26)?,
-        result: optional_json(row, 27)?,
+        result,
         returned_at: optional_time(row, 28)?,
     })
 }
 
-pub(super) fn get(connection: &Connection, id: ApprovalId) -> rusqlite::Result<Option<ApprovalRecord>> {
+pub(super) fn get(
+    connection: &Connection,
+    vault: &Vault,
+    id: ApprovalId,
+) -> rusqlite::Result<Option<ApprovalRecord>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM approval WHERE id = ?1"))?
-        .query_row([id.to_string()], record)
+        .query_row([id.to_string()], |row| record(row, Some(vault)))
         .optional()
 }
 
 fn there(tx: &Tx<'_>, id: ApprovalId) -> Result<ApprovalRecord, StoreError> {
-    get(tx.connection, id)
+    get(tx.connection, tx.vault, id)
         .map_err(|e| tx.fault(&e))?
         .ok_or_else(|| StoreError::NotFound(format!("there is no approval {id}")))
 }
 
 pub(super) fn list(
     connection: &Connection,
+    vault: &Vault,
     filter: &ApprovalFilter,
 ) -> rusqlite::Result<Vec<ApprovalRecord>> {
     let condition = if filter.pending { "state IN ('pending', 'approved')" } else { "1" };
+    let vault = (!filter.bare).then_some(vault);
     let limit = if filter.limit == 0 { 100 } else { filter.limit.min(1000) };
     let sql = format!("SELECT {COLUMNS} FROM approval WHERE {condition} ORDER BY id DESC LIMIT ?1");
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map([limit], record)?.collect()
+    statement.query_map([limit], |row| record(row, vault))?.collect()
 }
 
 pub(super) fn approved_by_owner(
     connection: &Connection,
+    vault: &Vault,
     owner: &str,
 ) -> rusqlite::Result<Vec<ApprovalRecord>> {
     let sql = format!("SELECT {COLUMNS} FROM approval WHERE state = 'approved' AND owner = ?1");
-    connection.prepare(&sql)?.query_map([owner], record)?.collect()
+    connection.prepare(&sql)?.query_map([owner], |row| record(row, Some(vault)))?.collect()
 }
 
 /// Given ones are attached to while their result has not been handed over; they must be younger
 /// than `since`, so that a forgotten result does not answer tomorrow's call.
 pub(super) fn attachable(
     connection: &Connection,
+    vault: &Vault,
     key: &str,
     now: Timestamp,
     since: Timestamp,
@@ -122,11 +169,12 @@ pub(super) fn attachable(
     );
     connection
         .prepare_cached(&sql)?
-        .query_row(params![key, now.as_microsecond(), since.as_microsecond()], record)
+        .query_row(params![key, now.as_microsecond(), since.as_microsecond()], |row| record(row, Some(vault)))
         .optional()
 }
 
 fn insert(tx: &Tx<'_>, a: &ApprovalRecord) -> Result<(), StoreError> {
+    let seal = |column: &str, clear: &str| tx.hide(a.id, column, clear);
     tx.execute(
         "INSERT INTO approval (id, call, call_key, operation, effect, arguments, target, target_text, preview,
              preview_hash, schema_hash, policy_version, digest, actor, reason, state, created_at, expires_at,
@@ -138,21 +186,24 @@ fn insert(tx: &Tx<'_>, a: &ApprovalRecord) -> Result<(), StoreError> {
             a.call_key,
             a.operation,
             a.effect,
-            a.arguments.to_string(),
+            seal("arguments", &a.arguments.to_string())?,
             a.target.to_string(),
             a.target_text,
-            a.preview.to_string(),
+            seal("preview", &a.preview.to_string())?,
             a.preview_hash,
             a.schema_hash,
             a.policy_version,
             a.digest,
             json(&a.actor),
-            a.reason,
+            a.reason.as_ref().map(|reason| seal("reason", reason)).transpose()?,
             word(a.state),
             a.created_at.as_microsecond(),
             a.expires_at.as_microsecond(),
             a.amended_by.as_ref().map(json),
-            a.proposed_arguments.as_ref().map(|v| v.to_string()),
+            a.proposed_arguments
+                .as_ref()
+                .map(|v| seal("proposed_arguments", &v.to_string()))
+                .transpose()?,
             a.supersedes.map(|id| id.to_string()),
         ],
     )?;
@@ -170,7 +221,9 @@ pub(super) fn hold(
     let waiting = tx
         .connection
         .prepare_cached(&sql)
-        .and_then(|mut statement| statement.query_row([&approval.call_key], record).optional())
+        .and_then(|mut statement| {
+            statement.query_row([&approval.call_key], |row| record(row, Some(tx.vault))).optional()
+        })
         .map_err(|e| tx.fault(&e))?;
     if let Some(waiting) = waiting {
         return Ok(HoldOutcome::Attached(Box::new(waiting)));
@@ -194,7 +247,7 @@ pub(super) fn decide(
             word(state),
             json(&decide.by),
             decide.at.as_microsecond(),
-            decide.reason,
+            decide.reason.as_ref().map(|reason| tx.hide(decide.id, "decision_reason", reason)).transpose()?,
             tx.owner,
             decide.digest,
             decide.preview_hash,
@@ -252,14 +305,17 @@ pub(super) fn amend(tx: &mut Tx<'_>, amend: &Amend, row: &Draft) -> Result<Appro
          WHERE id = ?1 AND state = 'pending' AND digest = ?12 AND expires_at > ?13",
         params![
             amend.id.to_string(),
-            r.arguments.to_string(),
+            tx.hide(amend.id, "arguments", &r.arguments.to_string())?,
             r.target.to_string(),
             r.target_text,
-            r.preview.to_string(),
+            tx.hide(amend.id, "preview", &r.preview.to_string())?,
             r.preview_hash,
             r.digest,
             r.amended_by.as_ref().map(json),
-            r.proposed_arguments.as_ref().map(|v| v.to_string()),
+            r.proposed_arguments
+                .as_ref()
+                .map(|v| tx.hide(amend.id, "proposed_arguments", &v.to_string()))
+                .transpose()?,
             r.schema_hash,
             r.policy_version,
             amend.digest,
@@ -269,6 +325,31 @@ pub(super) fn amend(tx: &mut Tx<'_>, amend: &Amend, row: &Draft) -> Result<Appro
     let after = there(tx, amend.id)?;
     if changed == 0 {
         return Err(unmet(&after, amend.at));
+    }
+    tx.append(row)?;
+    Ok(after)
+}
+
+/// Takes a pending approval back, in the name of whoever asked for it.
+pub(super) fn withdraw(
+    tx: &mut Tx<'_>,
+    id: ApprovalId,
+    reason: &str,
+    row: &Draft,
+) -> Result<ApprovalRecord, StoreError> {
+    let changed = tx.execute(
+        "UPDATE approval SET state = 'withdrawn', decided_by = ?2, decided_at = ?3, decision_reason = ?4
+         WHERE id = ?1 AND state = 'pending'",
+        params![
+            id.to_string(),
+            json(&row.actor),
+            row.at.as_microsecond(),
+            tx.hide(id, "decision_reason", reason)?
+        ],
+    )?;
+    let after = there(tx, id)?;
+    if changed == 0 {
+        return Err(unmet(&after, row.at));
     }
     tx.append(row)?;
     Ok(after)
@@ -312,7 +393,9 @@ pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<ApprovalId>,
     let due: Vec<ApprovalRecord> = tx
         .connection
         .prepare_cached(&sql)
-        .and_then(|mut statement| statement.query_map([now.as_microsecond()], record)?.collect())
+        .and_then(|mut statement| {
+            statement.query_map([now.as_microsecond()], |row| record(row, None))?.collect()
+        })
         .map_err(|e| tx.fault(&e))?;
     for approval in &due {
         tx.execute("UPDATE approval SET state = 'expired' WHERE id = ?1", [approval.id.to_string()])?;

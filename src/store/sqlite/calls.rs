@@ -21,9 +21,10 @@ pub(super) fn finish(tx: &mut Tx<'_>, outcome: &Draft, result: Option<&Value>) -
         tx.close_call(call)?;
     }
     if let Some(approval) = outcome.approval {
+        let result = result.map(|r| tx.hide(approval, "result", &r.to_string())).transpose()?;
         tx.execute(
             "UPDATE approval SET finished_at = ?2, result = ?3 WHERE id = ?1",
-            params![approval.to_string(), outcome.at.as_microsecond(), result.map(Value::to_string)],
+            params![approval.to_string(), outcome.at.as_microsecond(), result],
         )?;
     }
     Ok(())

@@ -4,16 +4,54 @@
 //! the links between ranges are compared at their seams.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _};
 
-use super::tx::{Head, signed, unsigned};
-use crate::store::chain::{Chain, Checkpoint, Fields, GENESIS, Hash};
+use super::open::{Pool, open_copy};
+use super::tx::{signed, unsigned};
+use super::walk::{Bad, Hasher, walk};
+use crate::store::chain::{Chain, Checkpoint};
 use crate::store::error::StoreError;
 use crate::store::keys::Keys;
-use crate::store::verify::{Finding, Verification};
+use crate::store::verify::{Evidence, Fault, Finding, Verification};
+
+/// Checks what `evidence` names, and where it names nothing the store's own: `pool`'s database with the
+/// keys and checkpoints of `audit`.
+pub(super) fn on_disk(evidence: &Evidence, pool: &Pool, audit: &Path) -> Result<Verification, StoreError> {
+    let Some(named) = &evidence.database else {
+        let keys = keys_in(evidence.keys.as_deref().unwrap_or(audit))?;
+        let checkpoints = evidence.checkpoints.clone().unwrap_or_else(|| audit.join("checkpoints.jsonl"));
+        // The checkpoints first: one written while the rows are read would seem to miss them.
+        let checkpoints = load(&checkpoints)?;
+        let more = || super::open::open_reader(pool.path()).map(|(connection, _)| connection);
+        return pool.read(move |c| run(c, Some(&more), &keys, checkpoints));
+    };
+    let database = if named.is_dir() { named.join("quarterdeck.db") } else { named.clone() };
+    if let Err(e) = std::fs::File::open(&database) {
+        return Err(StoreError::of_file(&database, &e));
+    }
+    // A copy of a whole state directory brings its own keys and checkpoints.
+    let beside = database.parent().map(|parent| parent.join("audit")).filter(|beside| beside != audit);
+    let own_or = |name: &str| -> PathBuf {
+        let found = beside.as_ref().filter(|beside| beside.join(name).exists());
+        found.map_or_else(|| audit.to_owned(), Clone::clone)
+    };
+    let keys = keys_in(&evidence.keys.clone().unwrap_or_else(|| own_or("audit-chain.key")))?;
+    let checkpoints = match (&evidence.checkpoints, &beside) {
+        (Some(file), _) => load(file)?,
+        (None, Some(beside)) => load(&beside.join("checkpoints.jsonl"))?,
+        (None, None) => load(&audit.join("checkpoints.jsonl"))?,
+    };
+    let fault = |e: rusqlite::Error| super::fault(&e, &database.display().to_string());
+    let connection = open_copy(&database).map_err(fault)?;
+    run(&connection, Some(&|| open_copy(&database)), &keys, checkpoints).map_err(fault)
+}
+
+fn keys_in(directory: &Path) -> Result<Keys, StoreError> {
+    Keys::open(directory, false)
+}
 
 /// The checkpoints of a file; the inner error is a line that cannot be read as one.
 pub(super) fn load(path: &Path) -> Result<Result<Vec<Checkpoint>, u64>, StoreError> {
@@ -54,21 +92,26 @@ pub(super) fn last_seq(path: &Path) -> Option<u64> {
     text.lines().rev().find_map(|line| serde_json::from_str::<Checkpoint>(line).ok()).map(|c| c.seq)
 }
 
+/// Opens one more connection to the database that is checked.
+type More<'a> = &'a (dyn Fn() -> rusqlite::Result<Connection> + Sync);
+
 pub(super) fn run(
     connection: &Connection,
+    more: Option<More<'_>>,
     keys: &Keys,
     checkpoints: Result<Vec<Checkpoint>, u64>,
 ) -> rusqlite::Result<Verification> {
     let started = Instant::now();
-    // One snapshot for all that is read.
+    // One snapshot for all that is read here.
     let tx = connection.unchecked_transaction()?;
-    let mut verification = verdict(&tx, keys, checkpoints)?;
+    let mut verification = verdict(&tx, more, keys, checkpoints)?;
     verification.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(verification)
 }
 
 fn verdict(
     connection: &Connection,
+    more: Option<More<'_>>,
     keys: &Keys,
     checkpoints: Result<Vec<Checkpoint>, u64>,
 ) -> rusqlite::Result<Verification> {
@@ -77,46 +120,61 @@ fn verdict(
         finding: Finding::Intact,
         rows: 0,
         checkpoints: 0,
+        fault: None,
         first_bad: None,
         note: String::new(),
         milliseconds: 0,
     };
-    let tampered = |mut v: Verification, row: Option<u64>, note: String| {
+    let tampered = |mut v: Verification, fault: Fault, row: Option<u64>, note: String| {
         v.finding = Finding::Tampered;
+        v.fault = Some(fault);
         v.first_bad = row;
         v.note = note;
         Ok(v)
     };
-    let end = match walk(connection, &chain, &mut v.rows)? {
+    let walked = walk(connection, more, &chain)?;
+    v.rows = walked.rows;
+    let end = match walked.end {
         Ok(end) => end,
-        Err(Bad { seq, why }) => return tampered(v, Some(seq), why.to_owned()),
+        Err(Bad { seq, fault, why }) => {
+            if seq == 1 && others(connection, &chain, keys, checkpoints.as_deref().unwrap_or(&[]))? {
+                let note = "neither a row nor a checkpoint was written with these keys".to_owned();
+                return tampered(v, Fault::OtherKeys, Some(seq), note);
+            }
+            return tampered(v, fault, Some(seq), format!("row {seq}: {why}"));
+        }
     };
     let mut checkpoints = match checkpoints {
         Ok(checkpoints) => checkpoints,
-        Err(line) => return tampered(v, None, format!("line {line} of the checkpoints is not a checkpoint")),
+        Err(line) => {
+            let note = format!("line {line} of the checkpoints is not a checkpoint");
+            return tampered(v, Fault::Forged, None, note);
+        }
     };
     v.checkpoints = checkpoints.len() as u64;
     checkpoints.sort_by_key(|c| c.seq);
     for checkpoint in &checkpoints {
         if !checkpoint.verify(&keys.verifying()) {
             let note = format!("the checkpoint at row {} is not signed by this log's key", checkpoint.seq);
-            return tampered(v, Some(checkpoint.seq), note);
+            return tampered(v, Fault::Forged, Some(checkpoint.seq), note);
         }
         if checkpoint.seq <= end.seq {
             let found = hash_of(connection, checkpoint.seq)?;
             if found.is_none_or(|hash| hex::encode(hash) != checkpoint.head) {
                 let note = format!("row {} is not the one that was signed in the checkpoint", checkpoint.seq);
-                return tampered(v, Some(checkpoint.seq), note);
+                return tampered(v, Fault::Forged, Some(checkpoint.seq), note);
             }
         }
     }
     let head = sealed_head(connection, &chain)?;
     if let Some(Err(())) = head {
-        return tampered(v, Some(end.seq), "the head of the log was not written with its key".to_owned());
+        let note = "the head of the log was not written with its key".to_owned();
+        return tampered(v, Fault::Forged, Some(end.seq), note);
     }
     let known = checkpoints.last().map_or(0, |c| c.seq).max(head.and_then(Result::ok).unwrap_or(0));
     if known > end.seq {
         v.finding = Finding::Truncated;
+        v.fault = Some(Fault::Truncated);
         v.first_bad = Some(end.seq + 1);
         v.note =
             format!("the log ends at row {} and had {known}: {} rows are missing", end.seq, known - end.seq);
@@ -129,57 +187,21 @@ fn verdict(
     Ok(v)
 }
 
-struct Bad {
-    seq: u64,
-    why: &'static str,
-}
-
-/// Follows the chain from its beginning; gives its last row, or the first that is wrong.
-fn walk(connection: &Connection, chain: &Chain, rows: &mut u64) -> rusqlite::Result<Result<Head, Bad>> {
-    let mut statement = connection.prepare(
-        "SELECT seq, at, milliseconds, kind, call, actor, role, door, operation, target, approval, code, detail,
-                prev, hash
-         FROM audit ORDER BY seq",
-    )?;
-    let mut found = statement.query([])?;
-    let mut head = Head { seq: 0, hash: GENESIS };
-    let mut buffer = Vec::with_capacity(1024);
-    while let Some(row) = found.next()? {
-        let seq = unsigned(row.get(0)?);
-        if seq != head.seq + 1 {
-            return Ok(Err(Bad { seq: head.seq + 1, why: "the row is missing" }));
-        }
-        match hash_row(row, seq, &head, chain, &mut buffer) {
-            Ok(hash) => head = Head { seq, hash },
-            Err(why) => return Ok(Err(Bad { seq, why })),
-        }
-        *rows += 1;
-    }
-    Ok(Ok(head))
-}
-
-fn hash_row(
-    row: &Row<'_>,
-    seq: u64,
-    before: &Head,
+/// Whether nothing at all fits the keys, once the first row does not: not the last row, not the head, no
+/// checkpoint. Then they are another log's keys, or this is another log.
+fn others(
+    connection: &Connection,
     chain: &Chain,
-    buffer: &mut Vec<u8>,
-) -> Result<Hash, &'static str> {
-    const ILL_TYPED: &str = "the row holds values of another type";
-    let text = |column: usize| row.get_ref(column).ok().and_then(|v| v.as_str().ok()).ok_or(ILL_TYPED);
-    let number = |column: usize| row.get_ref(column).ok().and_then(|v| v.as_i64().ok()).ok_or(ILL_TYPED);
-    let blob = |column: usize| row.get_ref(column).ok().and_then(|v| v.as_blob().ok()).ok_or(ILL_TYPED);
-    let prev = blob(13)?;
-    if prev != before.hash {
-        return Err("the row does not follow the row before it");
+    keys: &Keys,
+    checkpoints: &[Checkpoint],
+) -> rusqlite::Result<bool> {
+    if checkpoints.iter().any(|checkpoint| checkpoint.verify(&keys.verifying())) {
+        return Ok(false);
     }
-    let mut texts = [""; 10];
-    for (i, t) in texts.iter_mut().enumerate() {
-        *t = text(3 + i)?;
+    if let Some(Ok(_)) = sealed_head(connection, chain)? {
+        return Ok(false);
     }
-    let fields = Fields { seq, at: number(1)?, milliseconds: number(2)?, texts };
-    let hash = chain.row(&fields, prev, buffer);
-    if blob(14)? == hash { Ok(hash) } else { Err("the row was changed after it was written") }
+    Ok(!Hasher::new(chain).last_fits(connection)?)
 }
 
 fn hash_of(connection: &Connection, seq: u64) -> rusqlite::Result<Option<Vec<u8>>> {

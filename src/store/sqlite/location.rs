@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::store::error::StoreError;
 
-fn failed(path: &Path, e: &std::io::Error) -> StoreError {
-    StoreError::File { path: path.display().to_string(), reason: e.to_string() }
-}
-
 /// Makes the directory, for this user only, if it is not there, and refuses network file systems.
 pub(super) fn prepare(directory: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| failed(directory, &e))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|e| StoreError::of_file(directory, &e))?;
     match network_file_system(directory) {
         Some(kind) => Err(StoreError::NetworkFileSystem { path: directory.display().to_string(), kind }),
         None => Ok(()),
@@ -26,8 +26,28 @@ pub(super) fn create_private(path: &Path) -> Result<bool, StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(true),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(failed(path, &e)),
+        Err(e) => Err(StoreError::of_file(path, &e)),
     }
+}
+
+/// Why nothing can be written somewhere, as the file system itself says.
+pub(super) enum Place {
+    Full,
+    ReadOnly,
+}
+
+/// Whether the file system that holds `path` is full or read-only.
+pub(super) fn state(path: &str) -> Option<Place> {
+    let there = rustix::fs::statvfs(path).or_else(|_| {
+        let parent = Path::new(path).parent().unwrap_or(Path::new("."));
+        rustix::fs::statvfs(parent)
+    });
+    let there = there.ok()?;
+    if there.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Some(Place::ReadOnly);
+    }
+    // What SQLite grows its shared memory by.
+    (there.f_bavail.saturating_mul(there.f_frsize) < 64 * 1024).then_some(Place::Full)
 }
 
 /// The name of the network file system that holds `path`, if one does. The numbers are those of
@@ -60,54 +80,70 @@ fn network_magic(magic: u64) -> Option<&'static str> {
     })
 }
 
-/// This process's mark among those that use the database: a locked file, which the system unlocks
-/// whatever way the process ends.
+/// This process's mark among those that use the database: a locked file beside it, which the system
+/// unlocks whatever way the process ends.
 pub(super) struct Owner {
+    /// New with each mark: a name whose file another process took for abandoned is not used.
     pub name: String,
     directory: Option<PathBuf>,
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Owner {
-    /// Without a directory, or where none can be written, the owner has a name only.
-    pub fn claim(directory: Option<&Path>) -> Self {
-        let name = ulid::Ulid::generate().to_string();
+    /// Without a directory the owner has a name only: nobody else can see its database.
+    pub fn claim(directory: Option<&Path>) -> Result<Self, StoreError> {
         let directory = directory.map(|d| d.join("instances"));
-        let lock = directory.as_deref().and_then(|d| {
-            DirBuilder::new().recursive(true).mode(0o700).create(d).ok()?;
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(d.join(format!("{name}.lock")))
-                .ok()?;
-            file.try_lock().ok()?;
-            Some(file)
-        });
-        Self { name, directory, _lock: lock }
+        let mut owner = Self { name: ulid::Ulid::generate().to_string(), directory, lock: None };
+        owner.ensure()?;
+        Ok(owner)
     }
 
-    /// Whether the process of that name is gone.
+    /// Makes the mark unless it is there. Nothing may be written without it: the next process to start
+    /// would take this one's calls for interrupted.
+    pub fn ensure(&mut self) -> Result<(), StoreError> {
+        let Some(directory) = self.directory.clone().filter(|_| self.lock.is_none()) else { return Ok(()) };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(|e| StoreError::of_file(&directory, &e))?;
+        // A process that sweeps may look at the new file in the moment before it is locked.
+        for _ in 0..16 {
+            let path = mark_of(&directory, &self.name);
+            if let Some(file) = mark(&path).map_err(|e| StoreError::of_file(&path, &e))? {
+                self.lock = Some(file);
+                return Ok(());
+            }
+            self.name = ulid::Ulid::generate().to_string();
+        }
+        Err(StoreError::Locked { path: directory.display().to_string() })
+    }
+
+    /// Whether the process of that name is gone. What cannot be looked at is not.
     pub fn is_gone(&self, other: &str) -> bool {
         if other == self.name {
             return false;
         }
         let Some(directory) = &self.directory else { return true };
-        match File::open(directory.join(format!("{other}.lock"))) {
+        match File::open(mark_of(directory, other)) {
             // The lock is let go when the file is closed, at the end of the arm.
             Ok(file) => file.try_lock().is_ok(),
-            Err(_) => true,
+            Err(e) => e.kind() == std::io::ErrorKind::NotFound,
         }
     }
 
-    /// Removes the lock files of processes that are gone.
+    /// Removes the lock files of processes that are gone, each while its lock is held: a process that
+    /// has just made its own sees that it lost it, and makes another.
     pub fn sweep(&self) {
         let Some(entries) = self.directory.as_deref().and_then(|d| std::fs::read_dir(d).ok()) else { return };
         for entry in entries.flatten().take(1000) {
-            let name = entry.file_name();
-            let Some(other) = name.to_str().and_then(|n| n.strip_suffix(".lock")) else { continue };
-            if self.is_gone(other) {
-                let _ = std::fs::remove_file(entry.path());
+            let path = entry.path();
+            let lock = path.extension().is_some_and(|e| e == "lock");
+            let own = path.file_stem().is_some_and(|stem| *stem == *self.name);
+            if let Some(file) = (lock && !own).then(|| File::open(&path).ok()).flatten()
+                && file.try_lock().is_ok()
+            {
+                let _ = std::fs::remove_file(&path);
             }
         }
     }
@@ -115,9 +151,25 @@ impl Owner {
     /// Removes this process's own mark.
     pub fn release(&self) {
         if let Some(directory) = &self.directory {
-            let _ = std::fs::remove_file(directory.join(format!("{}.lock", self.name)));
+            let _ = std::fs::remove_file(mark_of(directory, &self.name));
         }
     }
+}
+
+fn mark_of(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.lock"))
+}
+
+/// Makes and locks the file; `None` if another process was faster to take it for abandoned.
+fn mark(path: &Path) -> std::io::Result<Option<File>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    if file.try_lock().is_err() {
+        return Ok(None);
+    }
+    let ours = file.metadata()?;
+    let there = std::fs::metadata(path);
+    Ok(there.is_ok_and(|m| (m.dev(), m.ino()) == (ours.dev(), ours.ino())).then_some(file))
 }
 
 #[cfg(test)]
@@ -137,8 +189,8 @@ mod tests {
     #[test]
     fn an_owner_is_gone_when_it_let_go_of_its_lock() {
         let directory = tempfile::tempdir().unwrap();
-        let a = Owner::claim(Some(directory.path()));
-        let b = Owner::claim(Some(directory.path()));
+        let a = Owner::claim(Some(directory.path())).unwrap();
+        let b = Owner::claim(Some(directory.path())).unwrap();
         assert!(!a.is_gone(&b.name));
         let name = b.name.clone();
         drop(b);
@@ -146,5 +198,24 @@ mod tests {
         a.sweep();
         assert!(!directory.path().join("instances").join(format!("{name}.lock")).exists());
         assert!(!a.is_gone(&a.name));
+    }
+
+    #[test]
+    fn marks_survive_others_that_sweep_all_the_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let sweeper = Owner::claim(Some(directory.path())).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let sweeping = scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    sweeper.sweep();
+                }
+            });
+            let claimed: Vec<Owner> =
+                (0..200).map(|_| Owner::claim(Some(directory.path())).unwrap()).collect();
+            assert!(claimed.iter().all(|owner| !sweeper.is_gone(&owner.name)));
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            sweeping.join().unwrap();
+        });
     }
 }

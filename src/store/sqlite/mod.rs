@@ -10,29 +10,33 @@ mod check;
 mod grants;
 mod location;
 mod migrate;
+mod open;
 mod recover;
 mod tx;
+mod walk;
 mod writer;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use self::open::{Opened, Pool, Readers};
 use self::tx::Tx;
 use self::writer::{Checkpoints, Done, Job, Writer};
 use super::chain::{Chain, Checkpoint};
 use super::error::StoreError;
 use super::keys::Keys;
 use super::record::*;
-use super::verify::Verification;
+use super::vault::Vault;
+use super::verify::{Evidence, Verification};
 use super::{Result, Store};
 use crate::base::ids::{ApprovalId, GrantId};
 use crate::base::{Actor, SharedClock};
@@ -40,8 +44,6 @@ use crate::base::{Actor, SharedClock};
 /// No caller waits longer than this for a commit.
 const DEADLINE: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_secs(5);
-/// Read-only connections kept open between reads.
-const READERS: usize = 3;
 
 /// How to open the store.
 #[derive(Clone)]
@@ -65,6 +67,11 @@ impl SqliteOptions {
             checkpoint_rows: 1000,
         }
     }
+
+    /// Where the keys and the checkpoints are.
+    fn audit(&self) -> PathBuf {
+        self.directory.join("audit")
+    }
 }
 
 /// Limits that make a healthy database refuse writes, for tests of what happens then.
@@ -85,130 +92,88 @@ pub struct SqliteStore {
     head: watch::Receiver<u64>,
     lost: Arc<AtomicU64>,
     queued: Arc<AtomicUsize>,
-    interrupted: Mutex<Vec<Interrupted>>,
-    keys: Arc<Keys>,
-    checkpoints: CheckpointSource,
+    interrupted: Arc<Mutex<Vec<Interrupted>>>,
+    vault: Arc<OnceLock<Vault>>,
+    evidence: Own,
 }
 
-enum CheckpointSource {
-    File(PathBuf),
-    Memory(Arc<Mutex<Vec<Checkpoint>>>),
-}
-
-enum Readers {
-    File {
-        path: PathBuf,
-        idle: Arc<Mutex<Vec<Connection>>>,
-    },
-    /// A database in memory has one connection: the writer's.
-    Writer,
+/// What the log is checked with unless told: its keys and its checkpoints.
+enum Own {
+    /// The directory that holds both.
+    Directory(PathBuf),
+    Memory(Arc<Keys>, Arc<Mutex<Vec<Checkpoint>>>),
 }
 
 impl SqliteStore {
     /// Opens or makes the store in a directory; writes down what an earlier process left open.
-    /// Blocks for some milliseconds.
+    /// Blocks for some milliseconds. Where nothing can be written for now it opens all the same: reads
+    /// go on, changes are refused, and it tries again by itself.
     pub fn open(options: SqliteOptions) -> Result<Self> {
-        location::prepare(&options.directory)?;
-        let path = options.database.clone();
-        if let Some(parent) = path.parent().filter(|parent| *parent != options.directory) {
-            location::prepare(parent)?;
+        let readers = Readers::File(Pool::new(options.database.clone()));
+        let checkpoints = Checkpoints::File(options.audit().join("checkpoints.jsonl"));
+        let own = Own::Directory(options.audit());
+        match Opened::open(&options) {
+            Ok(opened) => Self::start(opened, options, checkpoints, own, readers, None),
+            Err(e) if e.passes() => {
+                let opened = Opened::away(&options)?;
+                Self::start(opened, options, checkpoints, own, readers, Some(e))
+            }
+            Err(e) => Err(e),
         }
-        let audit = options.directory.join("audit");
-        let made = location::create_private(&path)?;
-        let shown = path.display().to_string();
-        let mut connection = Connection::open_with_flags(
-            &path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(|e| fault(&e, &shown))?;
-        configure(&connection, true).map_err(|e| fault(&e, &shown))?;
-        let read_only = connection.is_readonly("main").unwrap_or(false);
-        migrate::run(&mut connection, Some(&path))?;
-        let rows = tx::Head::read(&connection).map_err(|e| fault(&e, &shown))?.seq;
-        location::prepare(&audit)?;
-        let keys = Arc::new(Keys::open(&audit, made || rows == 0)?);
-        let checkpoints = audit.join("checkpoints.jsonl");
-        let readers = Readers::File { path, idle: Arc::default() };
-        let owner = location::Owner::claim(Some(&options.directory));
-        let kept = (Checkpoints::File(checkpoints.clone()), CheckpointSource::File(checkpoints));
-        Self::start(connection, shown, keys, owner, kept, readers, options, read_only)
     }
 
     /// A store that lives as long as the process and touches no disk: for the lab and for tests.
     pub fn in_memory(clock: SharedClock) -> Result<Self> {
-        let shown = "in memory".to_owned();
-        let mut connection = Connection::open_in_memory().map_err(|e| fault(&e, &shown))?;
-        configure(&connection, false).map_err(|e| fault(&e, &shown))?;
-        migrate::run(&mut connection, None)?;
-        let keys = Arc::new(Keys::ephemeral()?);
+        let opened = Opened::in_memory()?;
         let all: Arc<Mutex<Vec<Checkpoint>>> = Arc::default();
-        let kept = (Checkpoints::Memory(all.clone()), CheckpointSource::Memory(all));
+        let own = Own::Memory(opened.keys.clone(), all.clone());
         let options = SqliteOptions::new(PathBuf::new(), clock);
-        let owner = location::Owner::claim(None);
-        Self::start(connection, shown, keys, owner, kept, Readers::Writer, options, false)
+        Self::start(opened, options, Checkpoints::Memory(all), own, Readers::Writer, None)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call site for each kind of database")]
     fn start(
-        connection: Connection,
-        path: String,
-        keys: Arc<Keys>,
-        owner: location::Owner,
-        kept: (Checkpoints, CheckpointSource),
-        readers: Readers,
+        opened: Opened,
         options: SqliteOptions,
-        read_only: bool,
+        checkpoints: Checkpoints,
+        evidence: Own,
+        readers: Readers,
+        outage: Option<StoreError>,
     ) -> Result<Self> {
         let (status_sender, status) = watch::channel(Status::default());
         let (head_sender, head) = watch::channel(0);
-        let (lost, queued) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut writer = Writer {
-            chain: Chain::new(&keys),
-            connection,
-            path,
-            keys: keys.clone(),
-            owner,
-            checkpoints: kept.0,
+            path: options.database.display().to_string(),
             checkpoint_every: options.checkpoint_every,
             checkpoint_rows: options.checkpoint_rows,
-            clock: options.clock,
+            clock: options.clock.clone(),
+            chain: Chain::new(&opened.keys),
+            connection: opened.connection,
+            keys: opened.keys,
+            owner: opened.owner,
+            vault: Arc::new(opened.vault.map_or_else(OnceLock::new, OnceLock::from)),
+            interrupted: Arc::default(),
+            away: outage.is_some().then_some(options),
+            checkpoints,
             status: status_sender,
             head: head_sender,
-            lost: lost.clone(),
-            queued: queued.clone(),
+            lost: Arc::default(),
+            queued: Arc::default(),
             state: writer::State::default(),
         };
-        let interrupted = match recover::run(&writer.connection, &writer) {
-            Ok(found) => found,
-            Err(e) if e.is_outage() || read_only => {
-                writer.begin_in_outage(&e);
-                Vec::new()
-            }
+        match outage.map_or_else(|| writer.take_up(), Err) {
+            Ok(()) => {}
+            Err(e) if e.is_outage() => writer.begin_in_outage(&e),
             Err(e) => return Err(e),
-        };
-        if let Ok(head) = tx::Head::read(&writer.connection) {
-            writer.head.send_replace(head.seq);
         }
-        // Rows that an earlier process had no time to seal are sealed now.
-        writer.state.sealed = kept.1.last_seq();
-        writer.checkpoint();
+        let (lost, queued) = (writer.lost.clone(), writer.queued.clone());
+        let (interrupted, vault) = (writer.interrupted.clone(), writer.vault.clone());
         let (jobs, receiver) = mpsc::channel();
         std::thread::Builder::new()
             .name("qd-store".to_owned())
             .stack_size(512 * 1024)
             .spawn(move || writer.run(&receiver))
             .map_err(|e| StoreError::Other(format!("no thread for it: {e}")))?;
-        Ok(Self {
-            jobs,
-            readers,
-            status,
-            head,
-            lost,
-            queued,
-            interrupted: Mutex::new(interrupted),
-            keys,
-            checkpoints: kept.1,
-        })
+        Ok(Self { jobs, readers, status, head, lost, queued, interrupted, vault, evidence })
     }
 
     /// Runs a unit of work on the writer's thread and waits for its commit.
@@ -256,25 +221,25 @@ impl SqliteStore {
                 self.jobs.send(job).map_err(|_| StoreError::Closed)?;
                 receiver.await.map_err(|_| StoreError::Closed)?
             }
-            Readers::File { path, idle } => {
-                let (path, idle) = (path.clone(), idle.clone());
-                let work = move || {
-                    let shown = path.display().to_string();
-                    let reused = idle.lock().pop();
-                    let connection = match reused {
-                        Some(connection) => connection,
-                        None => open_reader(&path).map_err(|e| fault(&e, &shown))?,
-                    };
-                    let result = read(&connection).map_err(|e| fault(&e, &shown));
-                    let mut idle = idle.lock();
-                    if idle.len() < READERS {
-                        idle.push(connection);
-                    }
-                    result
-                };
-                tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Other(e.to_string()))?
+            Readers::File(pool) => {
+                let pool = pool.clone();
+                let read = tokio::task::spawn_blocking(move || pool.read(read));
+                read.await.map_err(|e| StoreError::Other(e.to_string()))?
             }
         }
+    }
+
+    /// Runs a read of approvals, with the key that opens what they carry.
+    async fn read_held<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, &Vault) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let vault = self.vault.clone();
+        if vault.get().is_none() {
+            return Err(StoreError::ReadOnly("the key of held calls cannot be made".to_owned()));
+        }
+        self.read(move |c| vault.get().map_or(Err(rusqlite::Error::InvalidQuery), |vault| read(c, vault)))
+            .await
     }
 
     /// Makes the database refuse writes as a full disk or a read-only one would.
@@ -295,40 +260,6 @@ impl SqliteStore {
     }
 }
 
-impl CheckpointSource {
-    /// How far the newest checkpoint reaches; 0 if there is none.
-    fn last_seq(&self) -> u64 {
-        match self {
-            CheckpointSource::Memory(all) => all.lock().last().map_or(0, |c| c.seq),
-            CheckpointSource::File(path) => check::last_seq(path).unwrap_or(0),
-        }
-    }
-}
-
-fn configure(connection: &Connection, wal: bool) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    if wal {
-        let mode: String = connection.query_row("PRAGMA journal_mode", [], |r| r.get(0))?;
-        if mode != "wal" {
-            connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-        }
-    }
-    connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF;",
-    )
-}
-
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(BUSY)?;
-    connection.execute_batch("PRAGMA cache_size = -512; PRAGMA trusted_schema = OFF;")?;
-    Ok(connection)
-}
-
 /// SQLite's error as ours, with the file it is about.
 fn fault(e: &rusqlite::Error, path: &str) -> StoreError {
     use rusqlite::ErrorCode;
@@ -337,10 +268,15 @@ fn fault(e: &rusqlite::Error, path: &str) -> StoreError {
         other => other.to_string(),
     };
     match e.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            StoreError::ReadOnly(reason)
-        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(reason),
         Some(ErrorCode::DiskFull) => StoreError::Full(reason),
+        // SQLite does not say why: the file system does.
+        Some(code @ (ErrorCode::CannotOpen | ErrorCode::SystemIoFailure)) => match location::state(path) {
+            Some(location::Place::Full) => StoreError::Full(reason),
+            Some(location::Place::ReadOnly) => StoreError::ReadOnly(reason),
+            None if code == ErrorCode::CannotOpen => StoreError::ReadOnly(reason),
+            None => StoreError::Disk(reason),
+        },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             StoreError::Locked { path: path.to_owned() }
         }
@@ -402,7 +338,7 @@ impl Store for SqliteStore {
         since: Timestamp,
     ) -> Result<Option<ApprovalRecord>> {
         let key = call_key.to_owned();
-        self.read(move |c| approvals::attachable(c, &key, now, since)).await
+        self.read_held(move |c, vault| approvals::attachable(c, vault, &key, now, since)).await
     }
 
     async fn decide(&self, decide: Decide, decided: Draft) -> Result<ApprovalRecord> {
@@ -433,6 +369,11 @@ impl Store for SqliteStore {
         self.write(move |tx| approvals::consume(tx, id, &digest, now, &consumed)).await
     }
 
+    async fn withdraw(&self, id: ApprovalId, reason: &str, row: Draft) -> Result<ApprovalRecord> {
+        let reason = reason.to_owned();
+        self.write(move |tx| approvals::withdraw(tx, id, &reason, &row)).await
+    }
+
     async fn returned(&self, id: ApprovalId, row: Draft) -> Result<bool> {
         self.write(move |tx| approvals::returned(tx, id, &row)).await
     }
@@ -442,11 +383,11 @@ impl Store for SqliteStore {
     }
 
     async fn approval(&self, id: ApprovalId) -> Result<Option<ApprovalRecord>> {
-        self.read(move |c| approvals::get(c, id)).await
+        self.read_held(move |c, vault| approvals::get(c, vault, id)).await
     }
 
     async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<ApprovalRecord>> {
-        self.read(move |c| approvals::list(c, &filter)).await
+        self.read_held(move |c, vault| approvals::list(c, vault, &filter)).await
     }
 
     async fn create_grant(&self, grant: GrantRecord) -> Result<()> {
@@ -474,20 +415,25 @@ impl Store for SqliteStore {
         self.read(move |c| audit::page(c, &filter)).await
     }
 
-    async fn verify(&self, checkpoints: Option<PathBuf>) -> Result<Verification> {
-        // The checkpoints first: one written while the rows are read would seem to miss them.
-        let checkpoints = match (&checkpoints, &self.checkpoints) {
-            (Some(path), _) | (None, CheckpointSource::File(path)) => check::load(path)?,
-            (None, CheckpointSource::Memory(all)) => Ok(all.lock().clone()),
-        };
-        let keys = self.keys.clone();
-        self.read(move |c| check::run(c, &keys, checkpoints)).await
+    async fn verify(&self, evidence: Evidence) -> Result<Verification> {
+        match &self.evidence {
+            Own::Memory(keys, checkpoints) => {
+                let (keys, checkpoints) = (keys.clone(), checkpoints.lock().clone());
+                self.read(move |c| check::run(c, None, &keys, Ok(checkpoints))).await
+            }
+            Own::Directory(audit) => {
+                let Readers::File(pool) = &self.readers else { return Err(StoreError::Closed) };
+                let (pool, audit) = (pool.clone(), audit.clone());
+                let work = move || check::on_disk(&evidence, &pool, &audit);
+                tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Other(e.to_string()))?
+            }
+        }
     }
 
     async fn close(&self) {
         let (sender, receiver) = oneshot::channel();
-        if let Readers::File { idle, .. } = &self.readers {
-            idle.lock().clear();
+        if let Readers::File(pool) = &self.readers {
+            pool.clear();
         }
         if self.jobs.send(Job::Close(sender)).is_ok() {
             let _ = tokio::time::timeout(DEADLINE, receiver).await;

@@ -17,6 +17,7 @@ pub(super) fn run(connection: &Connection, writer: &Writer) -> Result<Vec<Interr
     let gone: Vec<String> =
         owners(connection).map_err(fault)?.into_iter().filter(|owner| writer.owner.is_gone(owner)).collect();
     writer.owner.sweep();
+    let vault = writer.vault.get().ok_or(StoreError::Closed)?;
     if gone.is_empty() {
         return Ok(Vec::new());
     }
@@ -26,6 +27,7 @@ pub(super) fn run(connection: &Connection, writer: &Writer) -> Result<Vec<Interr
         chain: &writer.chain,
         owner: &writer.owner.name,
         path: &writer.path,
+        vault,
         head: Head::read(connection).map_err(fault)?,
         buffer: Vec::new(),
     };
@@ -94,17 +96,18 @@ fn interrupt(tx: &mut Tx<'_>, call: &Interrupted, now: jiff::Timestamp) -> Resul
     tx.close_call(call.call)?;
     if let Some(approval) = call.approval {
         let error = Error::new(Code::OutcomeUnknown, "the process ended while the call ran");
-        let result = serde_json::json!({ "error": error });
+        let result = tx.hide(approval, "result", &serde_json::json!({ "error": error }).to_string())?;
         tx.execute(
             "UPDATE approval SET finished_at = ?2, result = ?3 WHERE id = ?1 AND finished_at IS NULL",
-            params![approval.to_string(), now.as_microsecond(), result.to_string()],
+            params![approval.to_string(), now.as_microsecond(), result],
         )?;
     }
     Ok(())
 }
 
 fn void_unused(tx: &mut Tx<'_>, owner: &str, now: jiff::Timestamp) -> Result<(), StoreError> {
-    let approvals = super::approvals::approved_by_owner(tx.connection, owner).map_err(|e| tx.fault(&e))?;
+    let approvals =
+        super::approvals::approved_by_owner(tx.connection, tx.vault, owner).map_err(|e| tx.fault(&e))?;
     for approval in approvals {
         let by: Actor = system();
         let reason = "the process ended after the approval and before the call; it did not run";

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use crate::base::ids::CallId;
+use crate::base::ids::{ApprovalId, CallId};
 use crate::store::chain::{Chain, Fields, GENESIS, Hash};
 use crate::store::error::StoreError;
 use crate::store::record::{Draft, GrantUse};
+use crate::store::vault::Vault;
 
 /// The newest row of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub(super) struct Tx<'a> {
     pub chain: &'a Chain,
     pub owner: &'a str,
     pub path: &'a str,
+    pub vault: &'a Vault,
     pub head: Head,
     pub buffer: Vec<u8>,
 }
@@ -96,6 +98,11 @@ impl Tx<'_> {
         )?;
         self.head = Head { seq, hash };
         Ok(seq)
+    }
+
+    /// A text of an approval as the database keeps it.
+    pub fn hide(&self, id: ApprovalId, column: &str, clear: &str) -> Result<String, StoreError> {
+        self.vault.seal(&id.to_string(), column, clear)
     }
 
     /// Marks a call as started.

@@ -13,9 +13,9 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -23,13 +23,16 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::SqliteOptions;
 use super::location::Owner;
+use super::open::Opened;
 use super::tx::{Head, Tx};
 use crate::base::{Actor, ActorKind, Door, Role};
 use crate::store::chain::{Chain, Checkpoint};
 use crate::store::error::StoreError;
 use crate::store::keys::Keys;
-use crate::store::record::{AuditKind, Draft, Status};
+use crate::store::record::{AuditKind, Draft, Interrupted, Status};
+use crate::store::vault::Vault;
 
 /// Units of work in one transaction.
 const BATCH: usize = 64;
@@ -76,6 +79,10 @@ pub(super) enum Checkpoints {
 pub(super) struct Writer {
     pub connection: Connection,
     pub path: String,
+    /// What to open once it can be: until then the connection is to nothing.
+    pub away: Option<SqliteOptions>,
+    pub vault: Arc<OnceLock<Vault>>,
+    pub interrupted: Arc<Mutex<Vec<Interrupted>>>,
     pub chain: Chain,
     pub keys: Arc<Keys>,
     pub owner: Owner,
@@ -99,9 +106,13 @@ pub(super) struct State {
     later_since: Option<Instant>,
     deferred: VecDeque<(Draft, Option<serde_json::Value>)>,
     outage_since: Option<Timestamp>,
+    /// Whether what an earlier process left is still to be taken up.
+    to_take_up: bool,
+    /// What it is refused with meanwhile.
+    outage: Option<StoreError>,
     last_attempt: Option<Instant>,
     /// Head at the last checkpoint.
-    pub sealed: u64,
+    sealed: u64,
     dirty_since: Option<Instant>,
 }
 
@@ -132,6 +143,7 @@ impl Writer {
         self.owner.release();
         // The connection closes before the answer, so that whoever waited can move the file.
         drop(self.connection);
+        drop(self.owner);
         if let Some(Some(answer)) = closing {
             let _ = answer.send(());
         }
@@ -201,9 +213,9 @@ impl Writer {
 
     /// Answers every unit with the reason of the outage.
     fn refuse(&self, work: Vec<Work>) {
-        let reason = self.status.borrow().outage.clone().unwrap_or_default();
+        let error = self.state.outage.clone().unwrap_or(StoreError::Closed);
         for unit in work {
-            let error = StoreError::ReadOnly(reason.clone());
+            let error = error.clone();
             (unit(Err(error.clone())).answer)(Err(error));
         }
     }
@@ -212,7 +224,7 @@ impl Writer {
         self.state.last_attempt = Some(Instant::now());
         let mut answers = Vec::with_capacity(work.len());
         let mut units = work.into_iter();
-        let result = self.transaction(&mut units, &mut answers);
+        let result = self.return_to().and_then(|()| self.transaction(&mut units, &mut answers));
         // Units that the transaction did not come to, because it broke before.
         if let Err(e) = &result {
             for unit in units {
@@ -224,6 +236,7 @@ impl Writer {
                 self.state.later.clear();
                 self.state.later_since = None;
                 self.state.deferred.clear();
+                self.state.outage = None;
                 if self.state.outage_since.take().is_some() {
                     self.status.send_replace(Status::default());
                     tracing::info!(database = self.path, "the store can be written again");
@@ -251,7 +264,9 @@ impl Writer {
         units: &mut std::vec::IntoIter<Work>,
         answers: &mut Vec<Answer>,
     ) -> Result<u64, StoreError> {
+        self.owner.ensure()?;
         let connection = &self.connection;
+        let vault = self.vault.get().ok_or(StoreError::Closed)?;
         let fault = |e: rusqlite::Error| super::fault(&e, &self.path);
         run(connection, "BEGIN IMMEDIATE").map_err(fault)?;
         let undo = |e: StoreError| {
@@ -265,6 +280,7 @@ impl Writer {
             chain: &self.chain,
             owner: &self.owner.name,
             path: &self.path,
+            vault,
             head: Head::read(connection).map_err(|e| undo(fault(e)))?,
             buffer: Vec::with_capacity(512),
         };
@@ -301,8 +317,43 @@ impl Writer {
         }
         let reason = e.to_string();
         if self.status.borrow().outage.as_deref() != Some(&reason) {
-            self.status.send_replace(Status { outage: Some(reason) });
+            self.status.send_replace(Status { outage: Some(reason), banner: Some(e.banner()) });
         }
+        self.state.outage = Some(e.clone());
+    }
+
+    /// Opens the database that could not be opened before.
+    fn return_to(&mut self) -> Result<(), StoreError> {
+        let Some(options) = &self.away else {
+            return if self.state.to_take_up { self.take_up() } else { Ok(()) };
+        };
+        let opened = Opened::open(options)?;
+        self.connection = opened.connection;
+        self.chain = Chain::new(&opened.keys);
+        self.keys = opened.keys;
+        self.owner = opened.owner;
+        if let Some(vault) = opened.vault {
+            // The same key, if it was found before.
+            let _ = self.vault.set(vault);
+        }
+        self.away = None;
+        self.take_up()
+    }
+
+    /// Takes up what an earlier process left: its open calls, its head, rows that it had no time to seal.
+    pub fn take_up(&mut self) -> Result<(), StoreError> {
+        self.state.to_take_up = true;
+        let found = super::recover::run(&self.connection, self)?;
+        self.state.to_take_up = false;
+        self.interrupted.lock().extend(found);
+        let head = Head::read(&self.connection).map_err(|e| super::fault(&e, &self.path))?;
+        self.head.send_replace(head.seq);
+        self.state.sealed = match &self.checkpoints {
+            Checkpoints::Memory(all) => all.lock().last().map_or(0, |c| c.seq),
+            Checkpoints::File(path) => super::check::last_seq(path).unwrap_or(0),
+        };
+        self.checkpoint();
+        Ok(())
     }
 
     /// Starts in the state of an outage: the database could be opened, but not for writing.
@@ -313,6 +364,9 @@ impl Writer {
 
     /// Signs the head and puts it where the database is not.
     pub fn checkpoint(&mut self) {
+        if self.away.is_some() {
+            return;
+        }
         let head = match Head::read(&self.connection) {
             Ok(head) if head.seq > self.state.sealed => head,
             _ => {

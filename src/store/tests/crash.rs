@@ -62,7 +62,7 @@ async fn killed_at(point: &str) -> Found {
     let store = open(directory.path());
     let interrupted = store.take_interrupted();
     let approval = store.approval(id).await.unwrap().unwrap();
-    assert_eq!(store.verify(None).await.unwrap().finding, Finding::Intact);
+    assert_eq!(store.verify(Evidence::default()).await.unwrap().finding, Finding::Intact);
     Found { store, approval, interrupted, _directory: directory }
 }
 

@@ -107,7 +107,7 @@ async fn a_thousand_consume_one_approval_and_exactly_one_has_it() {
     }
     assert_eq!(won, 1);
     assert_eq!(kinds(&store).await, ["proposed", "decided", "consumed"]);
-    assert_eq!(store.verify(None).await.unwrap().finding, Finding::Intact);
+    assert_eq!(store.verify(Evidence::default()).await.unwrap().finding, Finding::Intact);
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn two_processes_append_to_one_chain() {
     a.begin(draft(AuditKind::Intent, 20).call(CallId::new()), None).await.unwrap();
     let c = open(directory.path());
     assert!(c.take_interrupted().is_empty());
-    let verification = c.verify(None).await.unwrap();
+    let verification = c.verify(Evidence::default()).await.unwrap();
     assert_eq!((verification.finding, verification.rows), (Finding::Intact, 21));
 }
 
@@ -317,7 +317,7 @@ async fn rates_of_the_store() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     store.append(draft(AuditKind::Intent, 0)).await.unwrap();
-    let v = store.verify(None).await.unwrap();
+    let v = store.verify(Evidence::default()).await.unwrap();
     println!(
         "verify: {} rows in {} ms, {:.0} rows/s",
         v.rows,

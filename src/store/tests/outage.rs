@@ -54,7 +54,7 @@ async fn outage(limits: Limits, expected: &str) {
     // The outcome that could not be written then is written now.
     assert!(page.rows.iter().any(|row| row.kind == AuditKind::Outcome && row.call == Some(call)));
     store.append(draft(AuditKind::Intent, 2)).await.unwrap();
-    assert_eq!(store.verify(None).await.unwrap().finding, Finding::Intact);
+    assert_eq!(store.verify(Evidence::default()).await.unwrap().finding, Finding::Intact);
 }
 
 #[tokio::test]
@@ -89,4 +89,77 @@ async fn a_locked_database_refuses_with_the_reason_after_a_while() {
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     other.execute_batch("ROLLBACK").unwrap();
     until("recovery", async || store.append(draft(AuditKind::Intent, 2)).await.is_ok()).await;
+}
+
+/// A disk of its own, of a few MiB: the real thing. Unmounted when dropped.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(size: &str) -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        disk.mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
+        disk
+    }
+
+    fn mount(&self, arguments: &[&str]) {
+        let status = std::process::Command::new("mount").args(arguments).arg(self.0.path()).status().unwrap();
+        assert!(status.success(), "mount {arguments:?} (this test needs root)");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn it_opens_on_a_read_only_disk_reads_and_goes_on_when_it_can_be_written() {
+    let disk = Disk::new("8m");
+    let directory = disk.0.path().join("state");
+    let store = open(&directory);
+    let a = record(300);
+    store.hold(a.clone(), row(AuditKind::Proposed, &a)).await.unwrap();
+    let call = CallId::new();
+    store.begin(draft(AuditKind::Intent, 1).call(call), None).await.unwrap();
+    store.close().await;
+    drop(store);
+    disk.mount(&["-o", "remount,ro"]);
+    let store = open(&directory);
+    assert!(store.status().borrow().banner.unwrap().contains("read-only"), "{:?}", store.status().borrow());
+    assert_eq!(store.audit(AuditFilter::default()).await.unwrap().total, 2);
+    assert_eq!(store.verify(Evidence::default()).await.unwrap().finding, Finding::Intact);
+    assert_eq!(store.approval(a.id).await.unwrap().unwrap().arguments, a.arguments);
+    assert!(store.append(draft(AuditKind::Intent, 2)).await.is_err());
+    assert!(store.take_interrupted().is_empty());
+    disk.mount(&["-o", "remount,rw"]);
+    until("recovery", async || store.status().borrow().writable()).await;
+    store.append(draft(AuditKind::Intent, 2)).await.unwrap();
+    // What the process before left open is found now.
+    assert_eq!(store.take_interrupted().len(), 1);
+    assert_eq!(kinds(&store).await, ["proposed", "intent", "interrupted", "gap", "intent"]);
+    assert_eq!(store.verify(Evidence::default()).await.unwrap().finding, Finding::Intact);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn it_opens_on_a_full_disk_too() {
+    let disk = Disk::new("2m");
+    let directory = disk.0.path().join("state");
+    let store = open(&directory);
+    store.append(draft(AuditKind::Intent, 1)).await.unwrap();
+    store.close().await;
+    drop(store);
+    let filler = disk.0.path().join("filler");
+    let _ = std::fs::write(&filler, vec![0u8; 4 << 20]);
+    let store = open(&directory);
+    assert!(store.status().borrow().banner.unwrap().contains("full"), "{:?}", store.status().borrow());
+    let refused: crate::base::Error = store.append(draft(AuditKind::Intent, 2)).await.unwrap_err().into();
+    assert!(refused.next.unwrap().contains("Free space"));
+    assert_eq!(store.audit(AuditFilter::default()).await.unwrap().total, 1);
+    std::fs::remove_file(&filler).unwrap();
+    until("recovery", async || store.status().borrow().writable()).await;
+    store.append(draft(AuditKind::Intent, 2)).await.unwrap();
+    assert_eq!(store.verify(Evidence::default()).await.unwrap().finding, Finding::Intact);
+    store.close().await;
 }

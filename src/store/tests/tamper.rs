@@ -27,7 +27,7 @@ async fn written(directory: &Path) {
 
 async fn verdict(directory: &Path) -> (u8, Option<u64>) {
     let store = open(directory);
-    let v = store.verify(None).await.unwrap();
+    let v = store.verify(Evidence::default()).await.unwrap();
     println!("{v:?}");
     store.close().await;
     (v.finding.exit_code(), v.first_bad)
@@ -35,6 +35,34 @@ async fn verdict(directory: &Path) -> (u8, Option<u64>) {
 
 fn run(connection: &Connection, sql: &str) {
     connection.execute_batch(sql).unwrap();
+}
+
+/// Long enough to be read by several threads; every fault at, before and after each seam is found where it is.
+#[tokio::test]
+async fn a_long_log_is_checked_in_ranges_without_missing_a_seam() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for n in 0..1_000 {
+        store.append_later(draft(AuditKind::Read, n));
+    }
+    while store.audit(AuditFilter::default()).await.unwrap().total < 1_000 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    store.close().await;
+    let code = async || verdict(directory.path()).await;
+    assert_eq!(code().await, (0, None));
+    let connection = Connection::open(directory.path().join("quarterdeck.db")).unwrap();
+    let threads = std::thread::available_parallelism().unwrap().get().min(8) as u64;
+    let seam = 1_000_u64.div_ceil(threads);
+    for bad in [1, seam - 1, seam, seam + 1, 999] {
+        run(&connection, &format!("CREATE TABLE kept AS SELECT * FROM audit WHERE seq = {bad}"));
+        run(&connection, &format!("UPDATE audit SET actor = 'person:eve' WHERE seq = {bad}"));
+        assert_eq!(code().await, (2, Some(bad)), "edited");
+        run(&connection, &format!("DELETE FROM audit WHERE seq = {bad}"));
+        assert_eq!(code().await, (2, Some(bad)), "deleted");
+        run(&connection, "INSERT INTO audit SELECT * FROM kept; DROP TABLE kept");
+        assert_eq!(code().await, (0, None), "put back");
+    }
 }
 
 #[tokio::test]
@@ -121,7 +149,8 @@ async fn without_checkpoints_or_with_forged_ones_the_log_says_so() {
     let checkpoints = directory.path().join("audit/checkpoints.jsonl");
     let text = std::fs::read_to_string(&checkpoints).unwrap();
     let store = open(directory.path());
-    let verify = |path: &Path| store.verify(Some(path.to_owned()));
+    let verify =
+        |path: &Path| store.verify(Evidence { checkpoints: Some(path.to_owned()), ..Evidence::default() });
     let elsewhere = directory.path().join("copy.jsonl");
     assert_eq!(verify(&elsewhere).await.unwrap().finding, Finding::CheckpointMissing);
     std::fs::write(&elsewhere, &text).unwrap();

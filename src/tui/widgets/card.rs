@@ -400,6 +400,7 @@ pub fn state_word(state: ApprovalState) -> &'static str {
         ApprovalState::Expired => "expired",
         ApprovalState::Void => "void",
         ApprovalState::Consumed => "done",
+        ApprovalState::Withdrawn => "taken back by whoever asked",
     }
 }
 
