@@ -54,7 +54,8 @@ enum Woken {
 /// with a waker that wakes nobody: it keeps the first one that it is given.
 struct Input {
     events: mpsc::Receiver<std::io::Result<crossterm::event::Event>>,
-    task: tokio::task::JoinHandle<()>,
+    /// Ends with this: a task left behind would take the next key from whoever reads then.
+    task: tokio_util::task::AbortOnDropHandle<()>,
 }
 
 impl Input {
@@ -68,7 +69,7 @@ impl Input {
                 }
             }
         });
-        Self { events, task }
+        Self { events, task: tokio_util::task::AbortOnDropHandle::new(task) }
     }
 
     /// Returns once nobody reads the terminal any more.

@@ -30,6 +30,11 @@ impl Setting {
         self.session.as_deref().unwrap_or(&self.effective.config.session.name)
     }
 
+    /// Where the session keeps its state, as others are told.
+    pub fn state(&self) -> String {
+        self.paths.state.display().to_string()
+    }
+
     /// Where the session's socket is.
     pub fn place(&self) -> Result<Place> {
         Place::of(&self.paths, self.name())

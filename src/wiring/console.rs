@@ -15,15 +15,32 @@ use crate::{lab as fleet, tui};
 pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
     need_terminal(&opening)?;
     let person = setting.person(Door::Screen);
-    if let Some(joined) = join::join(&setting, Purpose::Wire, &person).await? {
+    let mut heir = false;
+    let mut live = join::join(&setting, Purpose::Wire, &person).await?;
+    while let Some(joined) = live {
         let read_only = joined.welcome.read_only;
+        let same = joined.welcome.state == setting.state();
         let remote = joined.remote();
         // The palette and the forms are made from it.
         remote.fetch_catalogue().await?;
-        let client = Client::new(std::sync::Arc::new(remote), std::sync::Arc::new(person));
-        return show(client, &setting, &opening, read_only).await;
+        let gone = remote.gone();
+        let client = Client::new(std::sync::Arc::new(remote), std::sync::Arc::new(person.clone()));
+        tokio::select! {
+            shown = show(client, &setting, &opening, read_only) => return shown,
+            // The terminal is given back by what is dropped here, and taken again below.
+            () = gone.cancelled() => heir = true,
+        }
+        if !same {
+            // A session over other clusters, such as the practice fleet, has no heir here.
+            return Err(Error::unavailable("the session that this console had joined has ended")
+                .next("Start it again, or open another."));
+        }
+        live = join::again(&setting, Purpose::Wire, &person).await?;
     }
     let mut host = Host::open(&setting).await?;
+    if heir {
+        host.notes.push("the process that held the session has ended: this console holds it now".to_owned());
+    }
     let shown = run(&mut host, &setting, &opening).await;
     host.close().await;
     shown

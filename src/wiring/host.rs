@@ -33,6 +33,7 @@ pub struct Host {
 struct Shared {
     gate: Gate,
     name: String,
+    state: String,
     /// The person whose session it is; a connection that claims to be a person is this one.
     person: Actor,
     /// Made with the first agent: a console without one needs none.
@@ -65,6 +66,7 @@ impl Host {
         let shared = Arc::new(Shared {
             gate: built.gate.clone(),
             name: setting.name().to_owned(),
+            state: setting.state(),
             person: setting.person(Door::Cli),
             core: OnceLock::new(),
             stop: stop.clone(),
@@ -112,6 +114,11 @@ impl Host {
         Ok(address)
     }
 
+    /// What serves agents.
+    pub fn core(&self) -> Result<mcp::Core> {
+        self.shared.core()
+    }
+
     /// Cancelled when the session should end.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -141,6 +148,7 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
         quarterdeck: VERSION,
         session: shared.name.clone(),
         pid: std::process::id(),
+        state: shared.state.clone(),
         read_only: gate.is_read_only(),
         error,
     };

@@ -1,6 +1,7 @@
 //! What `main` needs to build the domains, start a session and open its doors.
 
 mod arguments;
+mod assistant;
 mod build;
 mod configure;
 mod console;
@@ -88,7 +89,7 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
     let outcome = runtime.block_on(async {
         match invocation.choice {
             Choice::Operation(asked) => shell::run(setting, *asked).await,
-            Choice::Mcp { agent } => join::mcp(setting, agent).await,
+            Choice::Mcp { agent } => assistant::run(setting, agent).await,
             Choice::Serve { conformance_fixtures } => host::serve(setting, conformance_fixtures).await,
             Choice::Console(opening) => console::console(setting, opening).await,
             Choice::Lab(opening) => console::lab(setting, opening).await,

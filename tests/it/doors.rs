@@ -1,14 +1,12 @@
 //! The shell and HTTP doors of the real binary.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::bed::pause;
 use crate::console::Home;
+use crate::http::Endpoint;
 
 /// Runs `qd` to its end: exit code, stdout, stderr.
 fn qd(home: &Home, arguments: &[&str]) -> (i32, String, String) {
@@ -61,43 +59,19 @@ fn the_configuration_is_written_once_checked_and_shown_with_its_origins() {
 struct Served {
     home: Home,
     child: Child,
-    address: String,
-    token: String,
+    http: Endpoint,
 }
 
 impl Served {
     fn start() -> Self {
         let home = Home::new();
         let child = home.qd(&["serve", "--set", "http.port=0"]).stderr(Stdio::null()).spawn().unwrap();
-        let mut served = Self { home, child, address: String::new(), token: String::new() };
-        let file = served.home.path().join("run/quarterdeck/session.json");
-        for _ in 0..500 {
-            let endpoint = std::fs::read(&file).ok().and_then(|t| serde_json::from_slice::<Value>(&t).ok());
-            if let Some(endpoint) = endpoint {
-                let url = endpoint["url"].as_str().unwrap();
-                served.address = url.strip_prefix("http://").unwrap().to_owned();
-                served.token = endpoint["token"].as_str().unwrap().to_owned();
-                return served;
-            }
-            pause(20);
-        }
-        panic!("qd serve wrote no endpoint");
+        let http = Endpoint::of(&home, "session.json");
+        Self { home, child, http }
     }
 
-    /// One request with these header lines; gives the status and the rest.
     fn ask(&self, line: &str, headers: &[&str], body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut text = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-        for header in headers {
-            text.push_str(header);
-            text.push_str("\r\n");
-        }
-        stream.write_all(format!("{text}\r\n{body}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, answer)
+        self.http.send(line, headers, body)
     }
 }
 
@@ -111,7 +85,7 @@ impl Drop for Served {
 #[test]
 fn http_refuses_whatever_is_not_ours_and_answers_what_is() {
     let served = Served::start();
-    let bearer = format!("Authorization: Bearer {}", served.token);
+    let bearer = format!("Authorization: Bearer {}", served.http.token);
     let (host, json) = ("Host: localhost", "Content-Type: application/json");
     let twice = r#"{"name":"a","name":"b"}"#;
     let cases: &[(&str, &[&str], &str, u16, &str)] = &[
@@ -151,7 +125,7 @@ fn tokens_are_made_in_a_shell_used_over_http_and_revoked() {
     assert_eq!(qd(&served.home, &["token", "revoke", id]).0, 0);
     assert_eq!(ask(), 401);
     let log = std::fs::read_to_string(served.home.state().join("qd.log")).unwrap_or_default();
-    assert!(!log.contains(made["text"].as_str().unwrap()) && !log.contains(&served.token));
+    assert!(!log.contains(made["text"].as_str().unwrap()) && !log.contains(&served.http.token));
 }
 
 #[test]
@@ -176,4 +150,24 @@ fn the_live_session_is_joined_and_goes_cleanly() {
     // Without a session the same command runs in a session of its own.
     assert_eq!(qd(&served.home, &["operation", "list"]).0, 0);
     assert_eq!(qd(&served.home, &["audit", "verify"]).0, 0);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_mistake() {
+    let home = Home::new();
+    for command in ["operation list", "operation list -o json", "--help", "completions bash", "config show"] {
+        let line = format!("set -o pipefail; {} {command} | head -1", env!("CARGO_BIN_EXE_qd"));
+        let output = std::process::Command::new("bash")
+            .args(["-c", &line])
+            .envs(home.environment())
+            .env_remove("KUBECONFIG")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {} {said}", output.status);
+        assert!(!output.stdout.is_empty());
+        for word in ["panic", "Broken pipe", "qd: "] {
+            assert!(!said.contains(word), "{command}: {said}");
+        }
+    }
 }

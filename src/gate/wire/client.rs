@@ -34,6 +34,8 @@ struct Shared {
     out: mpsc::UnboundedSender<String>,
     waiting: Mutex<Waiting>,
     bus: Bus,
+    /// Cancelled once nothing more will come.
+    gone: CancellationToken,
 }
 
 #[derive(Default)]
@@ -53,8 +55,13 @@ impl Remote {
     {
         let (out, mut lines) = mpsc::unbounded_channel::<String>();
         let end = CancellationToken::new();
-        let shared =
-            Arc::new(Shared { next: AtomicU64::new(1), out, waiting: Mutex::default(), bus: Bus::default() });
+        let shared = Arc::new(Shared {
+            next: AtomicU64::new(1),
+            out,
+            waiting: Mutex::default(),
+            bus: Bus::default(),
+            gone: CancellationToken::new(),
+        });
         let stop = end.clone();
         tokio::spawn(async move {
             loop {
@@ -83,6 +90,11 @@ impl Remote {
             events_wanted: AtomicBool::new(false),
             _end: end.drop_guard(),
         }
+    }
+
+    /// Cancelled once the session on the other side is gone.
+    pub fn gone(&self) -> CancellationToken {
+        self.shared.gone.clone()
     }
 
     /// Asks for the catalogue, which [`Transport::catalogue`] then gives. A door that is built from
@@ -195,6 +207,7 @@ impl Shared {
             let _ = watch.try_send(Err(error.clone()));
         }
         waiting.over = Some(error);
+        self.gone.cancel();
     }
 }
 

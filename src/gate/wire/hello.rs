@@ -54,6 +54,9 @@ pub struct Welcome {
     pub session: String,
     /// The session's process.
     pub pid: u32,
+    /// Where it keeps its state: a session that takes its place must keep it there too.
+    #[serde(default)]
+    pub state: String,
     /// Nothing can be changed through this connection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,

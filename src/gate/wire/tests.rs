@@ -228,8 +228,14 @@ async fn the_greeting_names_the_session_or_says_why_not() {
             let (read, mut write) = tokio::io::split(theirs);
             let hello = receive(&mut tokio::io::BufReader::new(read)).await.unwrap();
             let error = refuse.then(|| Error::new(Code::RateLimited, "too many"));
-            let welcome =
-                Welcome { quarterdeck: VERSION, session: "s".to_owned(), pid: 7, read_only: false, error };
+            let welcome = Welcome {
+                quarterdeck: VERSION,
+                session: "s".to_owned(),
+                pid: 7,
+                state: String::new(),
+                read_only: false,
+                error,
+            };
             welcome.send(&mut write).await.unwrap();
             hello
         });

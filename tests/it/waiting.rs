@@ -1,0 +1,240 @@
+//! What waits and what streams, at the shell and HTTP doors of the real binary, on the practice fleet.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tungstenite::{Message, WebSocket};
+
+use crate::bed::{pause, wait_until};
+use crate::console::{Console, Home};
+use crate::http::Endpoint;
+
+struct Deck {
+    home: Home,
+    _console: Console,
+    http: Endpoint,
+}
+
+impl Deck {
+    /// The practice fleet, where persons may decide in a shell.
+    fn open() -> Self {
+        let home = Home::new();
+        let arguments = ["lab", "--set", "approvals.decide_elsewhere=true", "--set", "http.port=0"];
+        let console = Console::start(&home, None, &arguments, 120, 40);
+        console.wait("table of pods", 20, |s| s.contains("pods(") && s.contains("Running"));
+        let http = Endpoint::of(&home, "session-lab.json");
+        Self { home, _console: console, http }
+    }
+
+    fn qd(&self, arguments: &[&str]) -> (i32, Value, String) {
+        let output = self.home.qd(arguments).args(["--session", "lab", "-o", "json"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+    }
+
+    /// Decides about the only call that waits.
+    fn decide(&self, decision: &str) {
+        let mut id = String::new();
+        wait_until(10, "a held call", || {
+            let (_, list, _) = self.qd(&["approval", "list"]);
+            id = list["approvals"][0]["approval"].as_str().unwrap_or_default().to_owned();
+            !id.is_empty()
+        });
+        let (_, card, _) = self.qd(&["approval", "get", &id]);
+        let hash = card["preview_hash"].as_str().unwrap();
+        let decide = [
+            "approval",
+            "decide",
+            &id,
+            "--decision",
+            decision,
+            "--preview-hash",
+            hash,
+            "--reason",
+            "so be it",
+        ];
+        let (code, _, said) = self.qd(&decide);
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
+/// The JSON body of an answer.
+fn body(answer: &str) -> Value {
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1.trim())
+        .unwrap_or_else(|e| panic!("{e}: {answer}"))
+}
+
+#[test]
+fn a_held_call_is_a_202_with_a_place_to_ask_and_a_shell_waits_for_it() {
+    let deck = Deck::open();
+    let (_, made, said) = deck.qd(&["token", "create", "bot"]);
+    let bearer =
+        format!("Authorization: Bearer {}", made["text"].as_str().unwrap_or_else(|| panic!("{said}")));
+    let headers =
+        ["Host: localhost", "Content-Type: application/json", &bearer, "Quarterdeck-Reason: more%20room"];
+    let asks = r#"{"cluster":"harbour","namespace":"monitoring","replicas":2}"#;
+    let post = |line: &str, more: &[&str]| deck.http.send(line, &[&headers, more].concat(), asks);
+    let scale = "POST /v1/deployments/grafana/scale";
+
+    let (status, answer) = post(&format!("{scale}?preview=true"), &[]);
+    assert_eq!(status, 200, "{answer}");
+    let lines = body(&answer)["diff"].to_string();
+    assert!(lines.contains("replicas: 1") && lines.contains("replicas: 2"), "{lines}");
+
+    let (status, answer) = post(scale, &[]);
+    assert_eq!(status, 202, "{answer}");
+    let location = answer
+        .lines()
+        .find_map(|l| l.strip_prefix("location: "))
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned();
+    assert!(answer.contains("retry-after: "), "{answer}");
+    assert_eq!(body(&answer)["approval"], location);
+    let get = |path: &str| deck.http.send(&format!("GET {path}"), &["Host: localhost", &bearer], "");
+    let (status, answer) = get(&location);
+    assert_eq!((status, &body(&answer)["state"]), (200, &json!("pending")));
+    assert_eq!(body(&answer)["reason"], "more room");
+    // The same call again waits for the same decision.
+    let begun = Instant::now();
+    let (status, answer) = post(scale, &["Prefer: wait=1"]);
+    assert_eq!((status, &body(&answer)["approval"]), (202, &json!(location)));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    deck.decide("approve");
+    let (status, answer) = get(&format!("{location}/result?timeout_seconds=20"));
+    assert_eq!((status, &body(&answer)["done"]), (200, &json!(true)), "{answer}");
+
+    // In a shell: left at once, or waited for.
+    let agent = |arguments: &[&str]| {
+        let mut command =
+            deck.home.qd(&["deployment", "scale", "grafana", "-n", "monitoring", "-c", "harbour"]);
+        command.args(arguments).args(["--session", "lab", "-o", "json"]).env("QD_AGENT", "smith");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let left = agent(&["--replicas", "3", "--no-wait"]).wait_with_output().unwrap();
+    assert!(left.status.success());
+    let held: Value = serde_json::from_slice(&left.stdout).unwrap();
+    assert!(held["approval"].is_string(), "{held}");
+    let waits = agent(&["--replicas", "3"]);
+    deck.decide("approve");
+    let ended = waits.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("Waiting for a person to decide"));
+    let refused = agent(&["--replicas", "9"]);
+    deck.decide("deny");
+    let ended = refused.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(9));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("so be it"));
+    assert_eq!(deck.qd(&["audit", "verify"]).0, 0);
+}
+
+#[test]
+fn a_watch_over_http_is_lines_or_events_that_go_on() {
+    let deck = Deck::open();
+    for (accept, begins) in
+        [("application/x-ndjson", "{\"table\":"), ("text/event-stream", "data: {\"table\":")]
+    {
+        let mut stream = TcpStream::connect(&deck.http.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = format!(
+            "GET /v1/pods?all_namespaces=true&watch=true HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\
+             Authorization: Bearer {}\r\n\r\n",
+            deck.http.token
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        // The first table, and then what changes in it: the fleet is never still.
+        let frames: Vec<String> = lines.filter(|line| line.starts_with(begins)).take(3).collect();
+        assert_eq!(frames.len(), 3, "{accept}");
+        let first: Value = serde_json::from_str(frames[0].trim_start_matches("data: ")).unwrap();
+        assert!(first["table"]["columns"].is_array(), "{first}");
+    }
+}
+
+fn events(deck: &Deck) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(&deck.http.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).unwrap();
+    let request = http::Request::builder()
+        .uri(format!("ws://{}/v1/events", deck.http.address))
+        .header("Host", "localhost")
+        .header("Authorization", format!("Bearer {}", deck.http.token))
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
+        .body(())
+        .unwrap();
+    tungstenite::client(request, stream).unwrap().0
+}
+
+/// Says so many long things over one connection, each of which is an event of some 4 KB.
+fn traffic(deck: &Deck, messages: usize) {
+    let mut stream = TcpStream::connect(&deck.http.address).unwrap();
+    let mut answers = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || {
+        let (mut found, mut text) = (0, Vec::new());
+        let mut buffer = vec![0; 1 << 16];
+        while found < messages {
+            let n = answers.read(&mut buffer).unwrap();
+            assert!(n > 0, "the connection ended after {found} answers");
+            text.extend_from_slice(&buffer[..n]);
+            let seen: Vec<_> = memchr::memmem::find_iter(&text, "HTTP/1.1 200").collect();
+            found += seen.len();
+            // What may be the beginning of the next one is kept.
+            text.drain(..text.len().saturating_sub(11).max(seen.last().map_or(0, |at| at + 1)));
+        }
+    });
+    let body = json!({ "text": "x".repeat(4000) }).to_string();
+    let one = format!(
+        "POST /v1/session/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Authorization: Bearer {}\r\n\r\n{body}",
+        body.len(),
+        deck.http.token
+    );
+    for _ in 0..messages {
+        stream.write_all(one.as_bytes()).unwrap();
+    }
+    reading.join().unwrap();
+}
+
+#[test]
+fn a_stalled_reader_of_events_is_told_to_read_again_and_holds_nobody_up() {
+    let deck = Deck::open();
+    let (mut reader, mut stalled) = (events(&deck), events(&deck));
+    let reading = std::thread::spawn(move || {
+        let mut calls = 0;
+        let end = Instant::now() + Duration::from_secs(60);
+        while calls < 1000 && Instant::now() < end {
+            if let Ok(Message::Text(text)) = reader.read() {
+                calls += usize::from(text.contains("xxxxxxxx"));
+            }
+        }
+        calls
+    });
+    let begun = Instant::now();
+    traffic(&deck, 3000);
+    let took = begun.elapsed();
+    // Long enough for the message that it does not take to be given up.
+    pause(11_000);
+    assert!(reading.join().unwrap() >= 1000, "a reader that reads gets the events");
+    assert_eq!(deck.http.ask("GET", "/healthz", "").0, 200);
+    // The stalled one finds, once it reads, that it was cut off with the reason.
+    let end = Instant::now() + Duration::from_secs(60);
+    let reason = loop {
+        assert!(Instant::now() < end, "the stalled reader was not closed; the traffic took {took:?}");
+        match stalled.read() {
+            Ok(Message::Close(Some(frame))) => break format!("{} {}", u16::from(frame.code), frame.reason),
+            Ok(_) => {}
+            // Closed without a word where not even the close could be sent.
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(
+        reason.contains("1013 resync") || reason.contains("reset") || reason.contains("closed"),
+        "{reason}"
+    );
+    assert_eq!(events(&deck).get_ref().peer_addr().unwrap().to_string(), deck.http.address);
+}
