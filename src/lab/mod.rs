@@ -165,9 +165,13 @@ async fn fill(state: Arc<State>, authority: String, options: Options) {
     if let Err(error) = planting.await {
         tracing::error!(cluster = state.name, %error, "the practice fleet could not be filled");
     }
-    state.planted.send_replace(true);
+    let whole = || {
+        state.planted.send_replace(true);
+    };
     if options.live {
-        controllers::run(state, options.events_per_second).await;
+        controllers::run(state.clone(), options.events_per_second, whole).await;
+    } else {
+        whole();
     }
 }
 

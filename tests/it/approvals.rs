@@ -117,7 +117,7 @@ fn an_approval_is_used_once_by_the_call_that_was_shown() {
 
     // The same call again is another call: it is held anew, and refusing it changes nothing.
     let again = deck.scale(3);
-    deck.card("grafana");
+    deck.card("wants to change");
     deck.console.keys("n");
     pause(300);
     deck.console.keys("once is enough\r");

@@ -35,8 +35,9 @@ use kubelet::Told;
 /// Objects looked at before other tasks get their turn.
 const TURN: usize = 32;
 
-/// Runs until the server is over.
-pub(super) async fn run(state: Arc<State>, events_per_second: u32) {
+/// Runs until the server is over. `settled` is called once, when the fleet has come to rest for the first time: from
+/// then on its objects change for reasons of their own only.
+pub(super) async fn run(state: Arc<State>, events_per_second: u32, settled: impl FnOnce()) {
     let mut touched = state.store.touched();
     let mut control = Control {
         state: state.clone(),
@@ -47,6 +48,7 @@ pub(super) async fn run(state: Arc<State>, events_per_second: u32) {
     };
     control.look_at_everything();
     let mut churn = churn::Churn::new(&state, events_per_second);
+    let mut settled = Some(settled);
     loop {
         while let Ok(t) = touched.try_recv() {
             control.mark(t);
@@ -62,6 +64,11 @@ pub(super) async fn run(state: Arc<State>, events_per_second: u32) {
                 return;
             }
             continue;
+        }
+        if touched.is_empty()
+            && let Some(settled) = settled.take()
+        {
+            settled();
         }
         let wake = control.next_due().min(churn.next_due());
         tokio::select! {
