@@ -153,12 +153,9 @@ fn a_watch_over_http_is_lines_or_events_that_go_on() {
     }
 }
 
-fn events(deck: &Deck, room: Option<usize>) -> WebSocket<TcpStream> {
+fn events(deck: &Deck) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(&deck.http.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    if let Some(room) = room {
-        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, room).unwrap();
-    }
     let request = http::Request::builder()
         .uri(format!("ws://{}/v1/events", deck.http.address))
         .header("Host", "localhost")
@@ -205,7 +202,7 @@ fn traffic(deck: &Deck, messages: usize) {
 #[test]
 fn a_stalled_reader_of_events_is_told_to_read_again_and_holds_nobody_up() {
     let deck = Deck::open();
-    let (mut reader, mut stalled) = (events(&deck, None), events(&deck, Some(4096)));
+    let (mut reader, mut stalled) = (events(&deck), events(&deck));
     let reading = std::thread::spawn(move || {
         let mut calls = 0;
         let end = Instant::now() + Duration::from_secs(60);
@@ -238,5 +235,5 @@ fn a_stalled_reader_of_events_is_told_to_read_again_and_holds_nobody_up() {
         reason.contains("1013 resync") || reason.contains("reset") || reason.contains("closed"),
         "{reason}"
     );
-    assert_eq!(events(&deck, None).get_ref().peer_addr().unwrap().to_string(), deck.http.address);
+    assert_eq!(events(&deck).get_ref().peer_addr().unwrap().to_string(), deck.http.address);
 }
