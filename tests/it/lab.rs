@@ -71,8 +71,8 @@ fn a_pod_opens_into_its_containers_and_a_container_into_its_log() {
     console.wait("the pod", 10, |s| s.contains("guestbook-"));
     console.keys("\r");
     let screen = console
-        .wait("its containers", 10, |s| s.contains("containers(shop/guestbook-") && s.contains("STATE"));
-    assert!(screen.contains("Running") && screen.contains("RESTARTS"), "{screen}");
+        .wait("its containers", 10, |s| s.contains("containers(shop/guestbook-") && s.contains("Running"));
+    assert!(screen.contains("STATE") && screen.contains("RESTARTS"), "{screen}");
     console.keys("\r");
     console
         .wait("the container's log", 15, |s| s.contains("logs(shop/guestbook-") && s.contains(":guestbook)"));
