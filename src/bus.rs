@@ -1,5 +1,6 @@
 //! The one event type and its channel: how every door learns at once what any actor does.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -138,13 +139,13 @@ impl Bus {
     }
 
     pub fn subscribe(&self) -> Events {
-        Events { first: None, receiver: self.sender.subscribe() }
+        Events { first: VecDeque::new(), receiver: self.sender.subscribe() }
     }
 }
 
 /// One reader's end of the bus.
 pub struct Events {
-    first: Option<Arc<Event>>,
+    first: VecDeque<Arc<Event>>,
     receiver: broadcast::Receiver<Arc<Event>>,
 }
 
@@ -152,14 +153,14 @@ impl Events {
     /// Gives `event` before all others: a state that a reader who comes late has missed.
     #[must_use]
     pub fn beginning_with(mut self, event: Event) -> Self {
-        self.first = Some(Arc::new(event));
+        self.first.push_back(Arc::new(event));
         self
     }
 
     /// The next event, or `None` once the bus is gone. A reader that fell behind gets
     /// [`Event::Resync`] in place of what it missed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
-        if let Some(first) = self.first.take() {
+        if let Some(first) = self.first.pop_front() {
             return Some(first);
         }
         match self.receiver.recv().await {

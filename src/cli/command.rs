@@ -153,6 +153,31 @@ fn own_arguments(form: &Form) -> Vec<Arg> {
     own
 }
 
+/// The text with the names of operations as a shell has them: `cluster_list` is typed `qd cluster list`.
+pub fn in_shell_words(forms: &[Form], text: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut said = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(from) = rest.find(word) {
+        let length = rest[from..].find(|c| !word(c)).unwrap_or(rest.len() - from);
+        let (before, after) = rest.split_at(from);
+        let (name, after) = after.split_at(length);
+        said.push_str(before);
+        match forms.iter().find(|form| form.spec.name == name) {
+            Some(form) => {
+                let (noun, verb) = form.spec.noun_verb();
+                // What stands in quotes already needs no more of them.
+                let quote = if before.ends_with('`') { "" } else { "`" };
+                said.push_str(&format!("{quote}qd {} {}{quote}", typed(noun), typed(verb)));
+            }
+            None => said.push_str(name),
+        }
+        rest = after;
+    }
+    said.push_str(rest);
+    said
+}
+
 /// Reads what clap has parsed for `noun verb`.
 pub fn read(forms: &[Form], noun: &str, matches: &ArgMatches) -> Result<Asked> {
     let Some((verb, matches)) = matches.subcommand() else {

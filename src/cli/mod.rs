@@ -6,5 +6,5 @@ mod run;
 mod table;
 mod watch;
 
-pub use command::{Asked, Format, nouns, overview, read};
-pub use run::run;
+pub use command::{Asked, Format, in_shell_words, nouns, overview, read};
+pub use run::{aside, run};

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::command::Format;
 use super::table::Table;
-use crate::base::text::sanitize;
+use crate::base::text::{is_harmful, sanitize};
 use crate::base::{Error, Result, SafeText};
 
 /// What goes to stdout, and what is said beside it on stderr: totals, the next page.
@@ -17,12 +17,28 @@ pub struct Rendered {
 /// Renders a whole result.
 pub fn render(output: &Value, format: Format) -> Result<Rendered> {
     let out = match format {
-        Format::Json => serde_json::to_string_pretty(output).map_err(Error::internal)? + "\n",
+        Format::Json => escaped(&serde_json::to_string_pretty(output).map_err(Error::internal)?),
         // YAML escapes control characters in double quotes, but not the bidirectional ones.
         Format::Yaml => safe_lines(&serde_yaml_ng::to_string(output).map_err(Error::internal)?),
         Format::Table => return Ok(look(output)),
     };
     Ok(Rendered { out, aside: String::new() })
+}
+
+/// JSON in which characters that would act on a terminal are written as escapes: the same value.
+pub(super) fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if c != '\n' && is_harmful(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+    out
 }
 
 /// Text of many lines, made harmless line by line.
@@ -198,6 +214,15 @@ mod tests {
         }));
         assert_eq!(rendered.out, "NAME    READY\nweb-1   1/1\na       –\n");
         assert_eq!(rendered.aside, "total: 12 · next: abc");
+    }
+
+    #[test]
+    fn json_is_the_value_and_harmless() {
+        let value = json!({ "a": "x\u{202e}y\u{200b}\u{e0041}\u{85}\u{1b}[31m", "é": ["日本"] });
+        let text = render(&value, Format::Json).unwrap().out;
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert!(text.chars().all(|c| c == '\n' || !is_harmful(c)), "{text}");
+        assert!(text.contains("é") && text.contains("日本") && text.contains("\\u202e"), "{text}");
     }
 
     #[test]

@@ -179,6 +179,6 @@ fn out(text: &str) -> Result<(), Stop> {
 }
 
 /// Says something beside the result.
-fn aside(text: &str) {
+pub fn aside(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", SafeText::new(text));
 }

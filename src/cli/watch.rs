@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::command::Format;
-use super::render::{render, safe_lines};
+use super::render::{escaped, render, safe_lines};
 use super::table::Table;
 use crate::base::{Error, Result};
 use crate::gate::Frame;
@@ -36,7 +36,7 @@ impl Writer {
     /// The text of one frame; `now` in seconds since the epoch.
     pub fn frame(&mut self, frame: &Frame, now: i64) -> Result<String> {
         match (self.format, frame) {
-            (Format::Json, _) => Ok(serde_json::to_string(frame).map_err(Error::internal)? + "\n"),
+            (Format::Json, _) => Ok(escaped(&serde_json::to_string(frame).map_err(Error::internal)?)),
             (Format::Yaml, _) => {
                 let text = serde_yaml_ng::to_string(frame).map_err(Error::internal)?;
                 Ok(format!("---\n{}", safe_lines(&text)))

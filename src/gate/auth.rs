@@ -76,6 +76,22 @@ impl Authenticator {
     }
 }
 
+/// The token with which a stream was opened. A stream outlives the moment in which it was let in, so that what is sent
+/// on it asks again.
+#[derive(Clone)]
+pub struct Standing {
+    authenticator: Arc<Authenticator>,
+    header: String,
+    door: Door,
+}
+
+impl Standing {
+    /// What to say to whoever holds a token that was revoked, or that has expired.
+    pub fn check(&self) -> Result<()> {
+        self.authenticator.check(Some(&self.header), self.door).map(drop)
+    }
+}
+
 /// Whoever speaks MCP is an agent, whatever its token could do elsewhere: an assistant that was
 /// handed a wide token is still an assistant.
 fn at_door(actor: Actor) -> Actor {

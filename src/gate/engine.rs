@@ -81,6 +81,8 @@ pub(in crate::gate) struct Inner {
     pub unsaved: Mutex<HashMap<ApprovalId, CallResult>>,
     pause: ArcSwapOption<Pause>,
     pause_read: OnceCell<()>,
+    /// What was said of calls whose outcome is not known, for screens that open later.
+    unknown_outcomes: Mutex<Vec<String>>,
 }
 
 impl Gate {
@@ -108,6 +110,7 @@ impl Gate {
                 changes: TaskTracker::new(),
                 approvals: watch::Sender::new(0),
                 unsaved: Mutex::default(),
+                unknown_outcomes: Mutex::default(),
                 pause: ArcSwapOption::empty(),
                 pause_read: OnceCell::new(),
             }),
@@ -139,7 +142,8 @@ impl Gate {
                  doing it again",
                 call.operation, call.target, call.actor
             );
-            self.notice(Level::Warning, text);
+            self.inner.unknown_outcomes.lock().push(text.clone());
+            self.notice(Level::Error, text);
         }
     }
 
@@ -418,10 +422,19 @@ impl Transport for Local {
     }
 
     fn events(&self) -> Events {
-        let events = self.gate.bus().subscribe();
+        let mut events = self.gate.bus().subscribe();
         let status = self.gate.inner.store.status().borrow().clone();
         // The reader has missed when that began.
-        if status.writable() { events } else { events.beginning_with(told(&status)) }
+        if !status.writable() {
+            events = events.beginning_with(told(&status));
+        }
+        // The doors listen before there is a screen, and an assistant's session may have none for long.
+        if self.actor.door == Door::Screen {
+            for text in self.gate.inner.unknown_outcomes.lock().iter() {
+                events = events.beginning_with(Event::Notice { level: Level::Error, text: text.clone() });
+            }
+        }
+        events
     }
 
     fn catalogue(&self) -> Arc<[OperationInfo]> {

@@ -107,6 +107,22 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Refuses a path in which a name is more than one part: `/`, `%` and dots alone mean other paths to a server once
+    /// it has decoded them, and nobody would have been asked about those. Kubernetes allows them in no name.
+    pub(super) fn check(&self) -> Result<()> {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let escapes = path.split('%').skip(1).filter_map(|after| after.get(..2));
+        for escape in escapes {
+            let byte = u8::from_str_radix(escape, 16).unwrap_or(0);
+            if matches!(byte, b'/' | b'%' | b'.') || byte.is_ascii_control() {
+                return Err(Error::Name(path.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A whole answer with a status of 2xx.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -125,5 +141,18 @@ mod tests {
             Call::get("/api/v1/pods").query("labelSelector", "a in (b,c)").query_if("limit", None::<&str>);
         assert_eq!(call.path, "/api/v1/pods?labelSelector=a+in+%28b%2Cc%29");
         assert_eq!(call.query("x", "1").path, "/api/v1/pods?labelSelector=a+in+%28b%2Cc%29&x=1");
+    }
+
+    #[test]
+    fn a_name_is_one_part_of_the_path() {
+        let path = |name| crate::kube::Resource::pods().path(Some("shop"), Some(name));
+        for name in ["web-0", "system:node", "a.b", "wéb", "a b", "x?y"] {
+            assert!(Call::get(path(name)).query("fieldSelector", "a/b%").check().is_ok(), "{name}");
+        }
+        for name in ["web/log", "../secrets", "..", ".", "a%2fb", "a\r\nb", "a\0b", "/"] {
+            assert!(matches!(Call::get(path(name)).check(), Err(Error::Name(_))), "{name}");
+        }
+        let space = crate::kube::Resource::pods().path(Some("shop/secrets"), None);
+        assert!(Call::get(space).check().is_err());
     }
 }

@@ -283,6 +283,7 @@ impl Cluster {
                 reason: "the context names no cluster with a server address".into(),
             });
         }
+        call.check()?;
         let prepared = settings.prepared().await?;
         let proof = prepared.credential.proof().await?;
         let connection = self.connection(&prepared, &proof).await?;

@@ -40,6 +40,8 @@ pub enum Error {
     TooLarge { what: String, limit: usize },
     #[error("the request is not valid: {0}")]
     Request(String),
+    #[error("no Kubernetes name or namespace holds \"/\", \"%\", line ends or only dots: {0:?}")]
+    Name(String),
 }
 
 impl Error {
@@ -78,7 +80,7 @@ impl Error {
             Error::Credential { .. } => Code::Unauthenticated,
             Error::Status { status, .. } => status.base_code(),
             Error::Decode { .. } | Error::TooLarge { .. } => Code::Unsupported,
-            Error::Request(_) => Code::InvalidArgument,
+            Error::Request(_) | Error::Name(_) => Code::InvalidArgument,
         }
     }
 
@@ -108,6 +110,9 @@ impl Error {
             Error::Status { status, .. } => status.next(),
             Error::Decode { .. } => {
                 Some("Check that the address is a Kubernetes API server and not another service.".into())
+            }
+            Error::Name(_) => {
+                Some("Name the object by its kind, its namespace and its name, each by itself.".into())
             }
             Error::TooLarge { .. } | Error::Request(_) => None,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Deck;
-use crate::base::Result;
+use crate::base::{Error, Result};
 use crate::gate::{Context, Diff, Preview, Target, TargetVersion};
 use crate::kube::objects::{Plan, Seen};
 use crate::kube::{Cluster, Kinds};
@@ -24,14 +24,47 @@ pub fn fill(
     kind: &mut String,
 ) -> Result<()> {
     let found = fill_cluster(deck, cluster)?;
-    let (word, namespaced) = canonical(kind, found.known_kinds().as_deref());
+    let (word, scope) = canonical(kind, found.known_kinds().as_deref());
     *kind = word;
-    if !namespaced {
-        *namespace = None;
-    } else if namespace.is_none() {
-        *namespace = Some(found.default_namespace());
+    match scope {
+        Scope::Cluster => *namespace = None,
+        Scope::Namespace if namespace.is_none() => *namespace = Some(found.default_namespace()),
+        // A namespace that may not be its own would let a rule or a grant for that namespace cover it.
+        Scope::Namespace | Scope::Unknown => {}
     }
     Ok(())
+}
+
+/// Where the objects of a kind are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Cluster,
+    Namespace,
+    /// Only the server knows.
+    Unknown,
+}
+
+/// Where objects are of the kind that a manifest names, as far as that needs no server: see [`Scope`].
+pub fn scope(api_version: &str, kind: &str) -> Scope {
+    match api_version.split_once('/') {
+        Some((group, _)) => canonical(&format!("{kind}.{group}"), None).1,
+        None => BUILT_IN
+            .iter()
+            .find(|(singular, _, _, home, _)| home.is_empty() && kind.eq_ignore_ascii_case(singular))
+            .map_or(Scope::Unknown, |(.., namespaced)| Scope::of(*namespaced)),
+    }
+}
+
+impl Scope {
+    fn of(namespaced: bool) -> Self {
+        if namespaced { Scope::Namespace } else { Scope::Cluster }
+    }
+}
+
+/// Why a call cannot be: it names a namespace for what has none.
+pub fn no_namespace(object: &str, namespace: &str) -> Error {
+    Error::invalid(format!("{object} has no namespace, and the call names {namespace}"))
+        .next("Leave the namespace out.")
 }
 
 /// The target of an operation on one object.
@@ -44,9 +77,9 @@ pub fn target(cluster: &Option<String>, namespace: &Option<String>, kind: &str, 
     Target::kubernetes(cluster.clone().unwrap_or_default(), namespace.clone().unwrap_or_default(), kind, name)
 }
 
-/// A kind's one name, and whether its objects have a namespace. Without the server's own list, the built-in kinds are
-/// known; another is taken as it is written, with a namespace.
-fn canonical(kind: &str, known: Option<&Kinds>) -> (String, bool) {
+/// A kind's one name, and where its objects are. Without the server's own list, the built-in kinds are known; another is
+/// taken as it is written.
+fn canonical(kind: &str, known: Option<&Kinds>) -> (String, Scope) {
     if let Some((kinds, found)) = known.and_then(|k| Some((k, k.find(kind)?))) {
         let word = if kind.contains('/') {
             kind.to_owned()
@@ -56,15 +89,15 @@ fn canonical(kind: &str, known: Option<&Kinds>) -> (String, bool) {
             let same = kinds.find(&short).is_some_and(|f| f.group == found.group);
             if same { short } else { format!("{}.{}", found.singular, found.group) }
         };
-        return (word, found.namespaced);
+        return (word, Scope::of(found.namespaced));
     }
     let lower = kind.trim().to_lowercase();
     let (word, group) = lower.split_once('.').map_or((lower.as_str(), None), |(w, g)| (w, Some(g)));
     let built_in = BUILT_IN.iter().find(|(singular, plural, short, home, _)| {
         (word == *singular || word == *plural || short.contains(&word)) && group.is_none_or(|g| g == *home)
     });
-    built_in.map_or((lower.clone(), true), |(singular, _, _, _, namespaced)| {
-        ((*singular).to_owned(), *namespaced)
+    built_in.map_or((lower.clone(), Scope::Unknown), |(singular, _, _, _, namespaced)| {
+        ((*singular).to_owned(), Scope::of(*namespaced))
     })
 }
 
@@ -163,12 +196,12 @@ mod tests {
     #[test]
     fn a_kind_has_one_name_however_it_is_written() {
         for word in ["deploy", "deployments", "Deployment", "deployments.apps", "dp"] {
-            assert_eq!(canonical(word, None), ("deployment".into(), true), "{word}");
+            assert_eq!(canonical(word, None), ("deployment".into(), Scope::Namespace), "{word}");
         }
-        assert_eq!(canonical("no", None), ("node".into(), false));
+        assert_eq!(canonical("no", None), ("node".into(), Scope::Cluster));
         assert_eq!(
             canonical("certificates.cert-manager.io", None),
-            ("certificates.cert-manager.io".into(), true)
+            ("certificates.cert-manager.io".into(), Scope::Unknown)
         );
         assert_eq!(canonical("services.serving.knative.dev", None).0, "services.serving.knative.dev");
         let cluster = Some("c".to_owned());

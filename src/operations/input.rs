@@ -60,6 +60,16 @@ impl Within {
     pub async fn place(&self, deck: &Deck, kind: &str, name: &str) -> Result<Place> {
         Place::find(&deck.kube, self.cluster.as_deref(), self.namespace.as_deref(), kind, name).await
     }
+
+    /// As [`Within::place`], for a change: policy, grants and approvals have taken the call's namespace for the
+    /// object's, so that it must not name one where the object has none.
+    pub async fn place_to_change(&self, deck: &Deck, kind: &str, name: &str) -> Result<Place> {
+        let place = self.place(deck, kind, name).await?;
+        match (&place.namespace, &self.namespace) {
+            (None, Some(namespace)) => Err(common::no_namespace(&place.words(), namespace)),
+            _ => Ok(place),
+        }
+    }
 }
 
 // One object of any kind.
@@ -86,6 +96,10 @@ impl Object {
 
     pub async fn place(&self, deck: &Deck) -> Result<Place> {
         self.within.place(deck, &self.kind, &self.name).await
+    }
+
+    pub async fn place_to_change(&self, deck: &Deck) -> Result<Place> {
+        self.within.place_to_change(deck, &self.kind, &self.name).await
     }
 }
 

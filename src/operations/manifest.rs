@@ -99,14 +99,15 @@ impl Operation for ResourceDelete {
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         let options = input.options()?;
         let done =
-            delete::run(&input.object.place(&deck).await?, options, common::seen(&cx).as_ref()).await?;
+            delete::run(&input.object.place_to_change(&deck).await?, options, common::seen(&cx).as_ref())
+                .await?;
         let state = if done.terminating { "terminating" } else { "gone" };
         Ok(ResourceDeleteOutput { identity: done.uid, state, finalizers: done.finalizers })
     }
 
     async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
         let options = input.options()?;
-        let plan = delete::plan(&input.object.place(&deck).await?, options).await?;
+        let plan = delete::plan(&input.object.place_to_change(&deck).await?, options).await?;
         common::preview(Self::target(&input), plan).await
     }
 }
@@ -175,7 +176,14 @@ impl Operation for ResourceApply {
             if documents.iter().all(|d| f(d) == first) { first } else { String::new() }
         };
         let default = input.within.namespace.clone().unwrap_or_default();
-        let mut spaces = documents.iter().map(|d| d.namespace().unwrap_or_else(|| default.clone()));
+        // The call's namespace is an object's only where the object is surely in one. What an object says of itself is
+        // held against its kind when it is applied.
+        let mut spaces = documents.iter().map(|d| {
+            d.namespace().unwrap_or_else(|| match common::scope(&d.api_version(), &d.kind()) {
+                common::Scope::Namespace => default.clone(),
+                common::Scope::Cluster | common::Scope::Unknown => String::new(),
+            })
+        });
         let namespace = match spaces.next() {
             Some(first) if spaces.all(|n| n == first) => Some(first),
             Some(_) => None,
@@ -244,7 +252,7 @@ impl ResourceEditInput {
         let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
             return Err(Error::invalid("an edit is of one object, and the manifest holds several"));
         };
-        Ok((self.within.place(deck, &self.kind, &self.name).await?, document))
+        Ok((self.within.place_to_change(deck, &self.kind, &self.name).await?, document))
     }
 }
 
@@ -287,5 +295,44 @@ impl Operation for ResourceEdit {
         let (place, document) = input.place(&deck).await?;
         let plan = edit::plan(&place, &document).await?;
         common::preview(Self::target(&input), plan).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(manifest: &str) -> Target {
+        let within = Within { cluster: Some("c".into()), namespace: Some("shop".into()) };
+        ResourceApply::target(&ResourceApplyInput {
+            manifest: manifest.into(),
+            within,
+            force_conflicts: false,
+        })
+    }
+
+    #[test]
+    fn the_calls_namespace_covers_only_what_is_surely_in_it() {
+        let object = |api: &str, kind: &str, more: &str| {
+            format!("{{apiVersion: {api}, kind: {kind}, metadata: {{name: x{more}}}}}\n")
+        };
+        let map = object("v1", "ConfigMap", "");
+        assert_eq!(target(&map).namespace, "shop");
+        assert_eq!(target(&object("apps/v1", "Deployment", "")).namespace, "shop");
+        assert_eq!(target(&object("v1", "ConfigMap", ", namespace: data")).namespace, "data");
+        let rights = object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "");
+        let wide = [
+            rights.clone(),
+            object("v1", "Namespace", ""),
+            object("apiextensions.k8s.io/v1", "CustomResourceDefinition", ""),
+            // Whether such a kind has a namespace, only its server knows.
+            object("example.com/v1", "Deployment", ""),
+            object("v1", "Deployment", ""),
+            format!("{map}---\n{rights}"),
+            format!("{map}---\n{}", object("v1", "ConfigMap", ", namespace: data")),
+        ];
+        for manifest in wide {
+            assert_eq!(target(&manifest).namespace, "", "{manifest}");
+        }
     }
 }

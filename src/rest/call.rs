@@ -33,7 +33,7 @@ pub async fn answer(
     let limit = door.options.timeout;
     if modes.watch {
         let watch = within(limit, client.watch(call)).await?;
-        return Ok(watch::stream(watch, &parts.headers, door.options.stop.clone()));
+        return Ok(watch::stream(watch, &parts, door.options.stop.clone()));
     }
     if modes.preview {
         let preview = within(limit, client.preview(call)).await?;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Door, client};
 use crate::base::Error;
 use crate::bus::{Event, Events};
-use crate::gate::auth::refusal;
+use crate::gate::auth::{Standing, refusal};
 
 /// How long one message may wait to be taken.
 const STALLED: Duration = Duration::from_secs(10);
@@ -26,6 +26,8 @@ const PING: Duration = Duration::from_secs(20);
 /// "Try again later" (RFC 6455's registry): the reason says to read the state again first.
 const AGAIN: u16 = 1013;
 const GOING_AWAY: u16 = 1001;
+/// What the client may do has changed.
+const POLICY: u16 = 1008;
 
 pub async fn open(State(door): State<Arc<Door>>, request: Request) -> Response {
     use axum::extract::FromRequestParts as _;
@@ -34,6 +36,7 @@ pub async fn open(State(door): State<Arc<Door>>, request: Request) -> Response {
         Err(error) => return refusal(&error),
     };
     let (mut parts, _) = request.into_parts();
+    let standing = parts.extensions.get::<Standing>().cloned();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => {
             let stop = door.options.stop.clone();
@@ -41,7 +44,7 @@ pub async fn open(State(door): State<Arc<Door>>, request: Request) -> Response {
             upgrade
                 .max_message_size(4096)
                 .max_frame_size(4096)
-                .on_upgrade(move |socket| forward(socket, client.events(), stop))
+                .on_upgrade(move |socket| forward(socket, client.events(), standing, stop))
         }
         Err(rejection) => {
             let status = rejection.into_response().status();
@@ -54,13 +57,22 @@ pub async fn open(State(door): State<Arc<Door>>, request: Request) -> Response {
     }
 }
 
-async fn forward(mut socket: WebSocket, mut events: Events, stop: CancellationToken) {
+async fn forward(
+    mut socket: WebSocket,
+    mut events: Events,
+    standing: Option<Standing>,
+    stop: CancellationToken,
+) {
+    let revoked = || standing.as_ref().is_some_and(|standing| standing.check().is_err());
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
     let mut answered = true;
     let (code, reason) = loop {
         tokio::select! {
             event = events.next() => {
                 let Some(event) = event else { break (GOING_AWAY, "the session ends") };
+                if revoked() {
+                    break (POLICY, "the token is not valid any more");
+                }
                 let Ok(text) = serde_json::to_string(&*event) else { continue };
                 let sent = tokio::time::timeout(STALLED, socket.send(Message::Text(text.into()))).await;
                 match sent {
@@ -76,6 +88,9 @@ async fn forward(mut socket: WebSocket, mut events: Events, stop: CancellationTo
                 Some(Ok(_)) => answered = true,
             },
             _ = ping.tick() => {
+                if revoked() {
+                    break (POLICY, "the token is not valid any more");
+                }
                 if !std::mem::replace(&mut answered, false) {
                     return;
                 }

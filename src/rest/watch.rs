@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
+use http::HeaderValue;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Result;
+use crate::gate::auth::Standing;
 use crate::gate::{Frame, Watch};
 
 /// Something is sent at least this often, so that a reader that is gone is noticed.
@@ -19,15 +20,17 @@ struct Stream {
     watch: Watch,
     events: bool,
     stop: CancellationToken,
+    standing: Option<Standing>,
     over: bool,
 }
 
 /// The frames as they come. Dropping the response, as the server does when the client is gone,
 /// drops the watch.
-pub fn stream(watch: Watch, headers: &HeaderMap, stop: CancellationToken) -> Response {
-    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+pub fn stream(watch: Watch, request: &http::request::Parts, stop: CancellationToken) -> Response {
+    let accept = request.headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let events = accept.contains("text/event-stream");
-    let stream = Stream { watch, events, stop, over: false };
+    let standing = request.extensions.get::<Standing>().cloned();
+    let stream = Stream { watch, events, stop, standing, over: false };
     let body = futures::stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))
@@ -52,6 +55,7 @@ impl Stream {
             }
             () = self.stop.cancelled() => return None,
         };
+        let item = self.standing.as_ref().map_or(Ok(()), Standing::check).and(item);
         self.over = item.is_err();
         Some(self.write(item))
     }

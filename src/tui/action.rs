@@ -136,6 +136,9 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("redo"),
     plain("find"),
     plain("verify"),
+    // The grants.
+    change("revoke"),
+    change("new"),
     plain("export"),
 ];
 

@@ -25,6 +25,7 @@ pub enum Command {
     Approvals,
     Timeline,
     Participants,
+    Grants,
     Palette,
     /// The clusters, or go to one.
     Context(Option<CompactString>),
@@ -62,6 +63,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["approvals", "approval", "ap"], "what waits for a decision"),
     (&["timeline", "tl"], "what happens now"),
     (&["participants", "who"], "who is here"),
+    (&["grants", "grant"], "what agents may do without asking"),
     (&["operations", "palette"], "everything that can be done"),
     (&["contexts", "context", "ctx", "clusters", "cluster"], "the clusters, or go to one"),
     (&["namespaces", "namespace", "ns"], "the namespaces, or go to one"),
@@ -102,6 +104,7 @@ pub fn parse(line: &str) -> Result<Command> {
         Some("approvals") => none(Command::Approvals),
         Some("timeline") => none(Command::Timeline),
         Some("participants") => none(Command::Participants),
+        Some("grants") => none(Command::Grants),
         Some("operations") => none(Command::Palette),
         Some("contexts") => Ok(Command::Context(one("a context")?.map(Into::into))),
         // `:ns /web` and `:ns -l team=a` are tables of namespaces, `:ns shop` goes to one.

@@ -130,6 +130,7 @@ pub enum Route {
     Audit,
     Timeline,
     Participants,
+    Grants,
     Aliases,
     /// Every operation, to choose one.
     Palette,

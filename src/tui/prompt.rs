@@ -24,6 +24,8 @@ pub struct Prompt {
     pub error: Option<String>,
     /// How far back in the history one has gone, and what was typed before.
     past: Option<(usize, String)>,
+    /// The text is that of the filter before: a letter begins another one, a move goes on with it.
+    selected: bool,
 }
 
 /// What a key did.
@@ -39,7 +41,13 @@ pub enum Typed {
 
 impl Prompt {
     pub fn new(kind: PromptKind, text: &str) -> Self {
-        Self { kind, input: Input::new(text), suggestions: Vec::new(), error: None, past: None }
+        let selected = kind == PromptKind::Filter && !text.is_empty();
+        Self { kind, input: Input::new(text), suggestions: Vec::new(), error: None, past: None, selected }
+    }
+
+    /// Whether what is typed next takes the text's place.
+    pub fn is_selected(&self) -> bool {
+        self.selected
     }
 
     pub fn text(&self) -> &str {
@@ -64,12 +72,22 @@ impl Prompt {
     }
 
     pub fn insert(&mut self, text: &str) {
+        if std::mem::take(&mut self.selected) {
+            self.set("");
+        }
         self.input.paste(text);
     }
 
     /// Takes a key. `history` is the lines typed before, the newest last.
     pub fn key(&mut self, key: KeyEvent, history: &[String]) -> Typed {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let erases = matches!(key.code, KeyCode::Char(_)) && !control || key.code == KeyCode::Backspace;
+        if std::mem::take(&mut self.selected) && erases {
+            self.set("");
+            if key.code == KeyCode::Backspace {
+                return Typed::Changed;
+            }
+        }
         match key.code {
             KeyCode::Enter => Typed::Done,
             KeyCode::Esc => Typed::Cancelled,
@@ -151,8 +169,33 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_begins_another_filter_and_a_move_goes_on_with_the_old_one() {
+        let old = || Prompt::new(PromptKind::Filter, "!Running");
+        let mut prompt = old();
+        assert!(prompt.is_selected());
+        assert_eq!(press(&mut prompt, KeyCode::Char('x')), Typed::Changed);
+        assert_eq!(prompt.text(), "x");
+        press(&mut prompt, KeyCode::Char('y'));
+        assert_eq!(prompt.text(), "xy");
+        let mut prompt = old();
+        press(&mut prompt, KeyCode::End);
+        press(&mut prompt, KeyCode::Char('s'));
+        assert_eq!(prompt.text(), "!Runnings");
+        let mut prompt = old();
+        assert_eq!(press(&mut prompt, KeyCode::Backspace), Typed::Changed);
+        assert_eq!(prompt.text(), "");
+        let mut prompt = old();
+        prompt.insert("pasted");
+        assert_eq!(prompt.text(), "pasted");
+        let mut prompt = old();
+        assert_eq!(press(&mut prompt, KeyCode::Enter), Typed::Done);
+        assert_eq!(prompt.text(), "!Running");
+    }
+
+    #[test]
     fn graphemes_are_one_key_each() {
         let mut prompt = Prompt::new(PromptKind::Filter, "aé👩\u{200d}🚀");
+        press(&mut prompt, KeyCode::End);
         press(&mut prompt, KeyCode::Backspace);
         assert_eq!(prompt.text(), "aé");
         press(&mut prompt, KeyCode::Left);

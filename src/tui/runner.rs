@@ -17,7 +17,7 @@ use crate::bus::Events;
 use crate::gate::{Client, Request};
 
 /// The least time between two frames, whatever happens.
-const GAP: Duration = Duration::from_millis(10);
+const GAP: Duration = Duration::from_millis(5);
 /// The least time between two frames that only show what came in.
 const FLOOD_GAP: Duration = Duration::from_millis(34);
 /// How long messages are taken in before the screen and the keys get their turn.

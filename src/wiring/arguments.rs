@@ -20,6 +20,10 @@ pub struct Common {
     #[arg(id = "Common-config", long = "config", global = true, env = "QD_CONFIG", value_name = "FILE")]
     #[arg(help_heading = "Common")]
     pub config: Option<PathBuf>,
+    /// Read this kubeconfig file, not those of KUBECONFIG.
+    #[arg(id = "Common-kubeconfig", long = "kubeconfig", global = true, value_name = "FILE")]
+    #[arg(help_heading = "Common")]
+    pub kubeconfig: Option<PathBuf>,
     /// Set one configuration key, over file and environment: --set http.port=7421.
     #[arg(id = "Common-set", long = "set", global = true, value_name = "KEY=VALUE", help_heading = "Common")]
     pub set: Vec<String>,
@@ -278,7 +282,7 @@ fn slip(forms: &[Form], words: &[&str]) -> Result<()> {
         Some(noun) => {
             let all: Vec<String> = verbs(forms, noun).collect();
             nearest(verb, all.iter().map(String::as_str))
-                .filter(|near| verb.len() > 3 && close(verb, near))
+                .filter(|near| verb.len() > 2 && close(verb, near))
                 .map(|near| format!("{noun} {near}"))
         }
         None => nearest(noun, all.iter().map(String::as_str))
@@ -308,6 +312,7 @@ pub fn has_own_exits(arguments: &[OsString], forms: &[Form]) -> bool {
 fn first_word(arguments: &[OsString]) -> usize {
     const WITH_VALUE: &[&str] = &[
         "--config",
+        "--kubeconfig",
         "--set",
         "--session",
         "--context",

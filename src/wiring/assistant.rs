@@ -23,7 +23,8 @@ use crate::gate::wire::Purpose;
 /// The longest line that is looked at, as the protocol's transport has it.
 const LONGEST: usize = 16 << 20;
 
-pub async fn run(setting: Setting, name: Option<String>) -> Result<u8> {
+pub async fn run(mut setting: Setting, name: Option<String>) -> Result<u8> {
+    setting.join_the_only_one().await?;
     // Without a name it is whoever it says it is when it initializes.
     let actor = agent(name.as_deref().unwrap_or_default(), Door::Mcp);
     let Some(mut joined) = join::join(&setting, Purpose::Mcp, &actor).await? else {

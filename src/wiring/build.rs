@@ -15,6 +15,9 @@ use crate::session::Session;
 use crate::store::{SqliteOptions, SqliteStore};
 
 /// What a session is started with.
+/// The name of a session that nobody named.
+const USUAL: &str = "default";
+
 pub struct Setting {
     pub paths: Paths,
     pub effective: Effective,
@@ -28,6 +31,22 @@ impl Setting {
     /// The session's name.
     pub fn name(&self) -> &str {
         self.session.as_deref().unwrap_or(&self.effective.config.session.name)
+    }
+
+    /// Where nobody named a session and the usual one is not open: the one that is, if it is the only one, such as the
+    /// practice fleet's. Gives its name.
+    pub async fn join_the_only_one(&mut self) -> Result<Option<String>> {
+        let session = &self.effective.config.session;
+        if self.session.is_some() || session.name != USUAL || !session.socket {
+            return Ok(None);
+        }
+        if super::socket::connect(&self.place()?.socket).await?.is_some() {
+            return Ok(None);
+        }
+        if let [only] = super::socket::others(&self.paths).as_slice() {
+            self.session = Some(only.clone());
+        }
+        Ok(self.session.clone())
     }
 
     /// Where the session keeps its state, as others are told.

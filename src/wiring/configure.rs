@@ -9,13 +9,15 @@ use crate::base::{Code, Error, Paths, Result, paths};
 /// Loads the configuration as the flags and the environment say.
 pub fn load(common: &Common) -> Result<(Paths, Effective)> {
     let paths = Paths::discover()?;
+    let mut set = common.set.clone();
+    set.extend(common.kubeconfig.as_ref().map(|file| format!("kubernetes.kubeconfig={}", file.display())));
     let inputs = Inputs {
         file: common.config.clone().unwrap_or_else(|| paths.config_file()),
         required: common.config.is_some(),
         environment: std::env::vars_os()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect(),
-        set: common.set.clone(),
+        set,
     };
     Ok((paths, config::load(&inputs)?))
 }

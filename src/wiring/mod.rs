@@ -41,7 +41,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&error);
+            complain(&error, &forms);
             // Where the exit code is the result, nothing else may look like one.
             ExitCode::from(if own_exits { 1 } else { error.code.exit_code() })
         }
@@ -49,9 +49,10 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// Says an error on stderr: what happened, and what to do next.
-fn complain(error: &Error) {
+fn complain(error: &Error, forms: &[Form]) {
     let text = crate::base::text::sanitize(&error.message).into_owned();
-    let next = crate::base::text::sanitize(error.next_step()).into_owned();
+    let next = crate::base::text::sanitize(error.next_step());
+    let next = crate::cli::in_shell_words(forms, &next);
     // Nobody reads a closed stderr, and there is no other place to say so.
     let _ = writeln!(std::io::stderr(), "qd: {text}\n    {next}");
 }
@@ -99,4 +100,23 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
     // A blocking read of stdin cannot be cancelled: it must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_named_as_they_are_typed() {
+        let forms: Vec<Form> = crate::operations::all().map(Definition::form).collect();
+        for (text, said) in [
+            ("List the contexts with cluster_list.", "List the contexts with `qd cluster list`."),
+            ("`agents_resume` ends that; no cluster_lists", "`qd agents resume` ends that; no cluster_lists"),
+            ("", ""),
+            ("grant_list", "`qd grant list`"),
+            ("é… audit_verify, then", "é… `qd audit verify`, then"),
+        ] {
+            assert_eq!(crate::cli::in_shell_words(&forms, text), said);
+        }
+    }
 }

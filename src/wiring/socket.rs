@@ -43,6 +43,23 @@ impl Place {
     }
 }
 
+/// The names of the sessions beside the usual one that take connections now.
+pub fn others(paths: &Paths) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(&paths.runtime) else { return Vec::new() };
+    let name = |file: &str| Some(file.strip_prefix("session-")?.strip_suffix(".sock")?.to_owned());
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| name(entry.file_name().to_str()?))
+        // A stale socket refuses.
+        .filter(|name| {
+            Place::of(paths, name)
+                .is_ok_and(|place| std::os::unix::net::UnixStream::connect(place.socket).is_ok())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
 /// The socket of the session that lives in this process. Dropping it removes the files.
 pub struct Listening {
     listener: UnixListener,
@@ -224,6 +241,22 @@ mod tests {
         assert_eq!(stream.read(&mut two).await.unwrap(), 0);
         serving.await.unwrap();
         assert!(!place.socket.exists());
+    }
+
+    #[tokio::test]
+    async fn other_sessions_are_found_while_they_live() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        assert!(others(&paths).is_empty());
+        let open = |name| Listening::open(&Place::of(&paths, name).unwrap()).unwrap().unwrap();
+        let _usual = open("default");
+        let lab = open("lab");
+        drop(std::os::unix::net::UnixListener::bind(Place::of(&paths, "dead").unwrap().socket).unwrap());
+        assert_eq!(others(&paths), ["lab"]);
+        let _second = open("night");
+        assert_eq!(others(&paths), ["lab", "night"]);
+        drop(lab);
+        assert_eq!(others(&paths), ["night"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
-use super::Authenticator;
+use super::{Authenticator, Standing};
 use crate::base::{Code, Door, Error, Result};
 
 /// The names by which this endpoint may be called.
@@ -85,7 +85,7 @@ pub struct Keeper {
 }
 
 /// Middleware (`axum::middleware::from_fn_with_state(keeper, admit)`): a request that passes has an
-/// `Arc<Actor>` in its extensions, unless its path is open.
+/// `Arc<Actor>` and its [`Standing`] in its extensions, unless its path is open.
 pub async fn admit(State(keeper): State<Keeper>, mut request: Request, next: Next) -> Response {
     let checked =
         keeper.hosts.check(authority(request.uri(), request.headers()), text(request.headers(), ORIGIN));
@@ -99,9 +99,14 @@ pub async fn admit(State(keeper): State<Keeper>, mut request: Request, next: Nex
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
-    match keeper.authenticator.authenticate(text(request.headers(), AUTHORIZATION), keeper.door, peer) {
+    let header = text(request.headers(), AUTHORIZATION);
+    match keeper.authenticator.authenticate(header, keeper.door, peer) {
         Ok(actor) => {
+            let header = header.unwrap_or_default().to_owned();
+            let standing =
+                Standing { authenticator: keeper.authenticator.clone(), header, door: keeper.door };
             request.extensions_mut().insert(Arc::new(actor));
+            request.extensions_mut().insert(standing);
             next.run(request).await
         }
         Err(error) => refusal(&error),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::redact::MASK;
 use crate::bus::{CallPhase, Event};
+use futures::FutureExt as _;
 
 #[tokio::test]
 async fn a_change_is_written_down_before_it_runs_and_after() {
@@ -179,6 +180,13 @@ async fn a_restart_tells_of_calls_without_an_outcome() {
     d.gate.start().await;
     let event = events.next().await.unwrap();
     assert!(matches!(&*event, Event::Notice { text, .. } if text.contains("outcome unknown")), "{event:?}");
+    // A screen that opens later is told as well, and nobody else is.
+    let late = d.ana.events().next().now_or_never().flatten();
+    assert!(
+        matches!(late.as_deref(), Some(Event::Notice { text, .. }) if text.contains("outcome unknown")),
+        "{late:?}"
+    );
+    assert!(d.gate.client(Actor::agent("claude")).events().next().now_or_never().is_none());
     let rows = d.rows().await;
     let interrupted: Vec<_> = rows.iter().filter(|row| row.kind == AuditKind::Interrupted).collect();
     assert_eq!(interrupted.len(), 1);

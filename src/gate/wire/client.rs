@@ -288,7 +288,7 @@ fn forward(
 
 fn gone(why: &str) -> Error {
     Error::unavailable(format!("the connection to the session is gone: {why}"))
-        .next("See whether the session still runs, and call again.")
+        .next("A change may have run: look at its target, or at the audit log, before you make it again.")
 }
 
 fn unexpected(what: &What) -> Error {

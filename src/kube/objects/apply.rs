@@ -227,6 +227,13 @@ async fn locate(cluster: &Arc<Cluster>, namespace: Option<&str>, document: &Docu
     let resource = cluster.resolve(&document.resolvable()).await?;
     // What an object says of itself goes before what the call says of all.
     let own = document.namespace();
+    if let (false, Some(named)) = (resource.namespaced, &own) {
+        return Err(base::Error::invalid(format!(
+            "{} has no namespace, and says that it is in {named}",
+            document.words()
+        ))
+        .next("Take metadata.namespace out of it."));
+    }
     let namespace = own.as_deref().or(namespace);
     Ok(Place::at(cluster.clone(), resource, namespace, &document.name()))
 }

@@ -156,7 +156,7 @@ impl Pump {
             // What a plugin or a file gives may be good at the next try: a person logs in meanwhile.
             Some(401) if self.been_live && self.cluster.credential_is_renewed().await => false,
             Some(400 | 401 | 403 | 404 | 405 | 406 | 422) => !self.been_live || self.failures >= REFUSALS,
-            _ => matches!(error, Error::Settings { .. } | Error::Request(_)),
+            _ => matches!(error, Error::Settings { .. } | Error::Request(_) | Error::Name(_)),
         }
     }
 

@@ -178,6 +178,10 @@ fn verdict(
         v.first_bad = Some(end.seq + 1);
         v.note =
             format!("the log ends at row {} and had {known}: {} rows are missing", end.seq, known - end.seq);
+    } else if head.is_none() && end.seq > 0 {
+        // The head is written with every row: nobody but who cut rows off has a use for a log without it.
+        let note = "the head of the log is missing: rows after the last one may have been cut off".to_owned();
+        return tampered(v, Fault::Forged, Some(end.seq + 1), note);
     } else if checkpoints.is_empty() && end.seq > 0 {
         v.finding = Finding::CheckpointMissing;
         v.note = "every row fits, but no checkpoint says how long the log was".to_owned();

@@ -120,6 +120,27 @@ async fn a_log_that_was_cut_off_is_truncated() {
 }
 
 #[tokio::test]
+async fn a_log_without_its_head_is_tampered_with() {
+    assert_eq!(after(|db| run(db, "DELETE FROM audit_head")).await, (2, Some(51)));
+    // The checkpoints tell how many rows are missing, with a head or without.
+    let cut = "DELETE FROM audit WHERE seq > 30; DELETE FROM audit_head";
+    assert_eq!(after(|db| run(db, cut)).await, (3, Some(31)));
+    // Rows after the last checkpoint are missed by nothing but the head.
+    let directory = tempfile::tempdir().unwrap();
+    written(directory.path()).await;
+    let file = directory.path().join("audit/checkpoints.jsonl");
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let early: String = lines.split_inclusive('\n').filter(|line| line.contains("\"seq\":11,")).collect();
+    assert!(!early.is_empty(), "{lines}");
+    std::fs::write(&file, early).unwrap();
+    run(
+        &Connection::open(directory.path().join("quarterdeck.db")).unwrap(),
+        "DELETE FROM audit WHERE seq > 20; DELETE FROM audit_head",
+    );
+    assert_eq!(verdict(directory.path()).await, (2, Some(21)));
+}
+
+#[tokio::test]
 async fn a_log_that_was_recomputed_is_tampered_even_with_the_chains_key() {
     let directory = tempfile::tempdir().unwrap();
     written(directory.path()).await;

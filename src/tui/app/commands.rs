@@ -122,6 +122,7 @@ impl App {
             Command::Approvals => Route::Approvals(None),
             Command::Timeline => Route::Timeline,
             Command::Participants => Route::Participants,
+            Command::Grants => Route::Grants,
             Command::Palette => Route::Palette,
             Command::Context(None) => Route::Clusters,
             Command::Context(Some(name)) => {

@@ -52,6 +52,7 @@ impl App {
         let prompt = self.prompt.as_ref().map(|prompt| chrome::Prompt {
             sign: if prompt.kind == PromptKind::Command { ':' } else { '/' },
             input: prompt.input(),
+            selected: prompt.is_selected(),
             ghost: prompt.ghost(),
             error: prompt.error.as_deref(),
         });
@@ -92,7 +93,8 @@ impl App {
                 cursor = slot.pane.cursor(place);
             }
         }
-        chrome::notice(&frame, &areas, buf);
+        let layer = self.layers.last().map(|slot| slot.pane.place(screen));
+        chrome::notice(&frame, &areas, layer, buf);
         self.drawn = drawn;
         cursor
     }

@@ -16,6 +16,7 @@ impl App {
     pub fn input(&mut self, input: Input) {
         match input {
             Input::Key(key) if key.kind != KeyEventKind::Release => {
+                self.pressed = Some(self.clock.now());
                 self.key(key);
                 self.soil(Dirty::Input);
             }

@@ -94,6 +94,9 @@ pub enum Outbound {
     },
 }
 
+/// How long a key's work may take and still be waited for.
+const KEY_WORK: jiff::SignedDuration = jiff::SignedDuration::from_millis(500);
+
 struct Slot {
     id: PaneId,
     pane: Box<dyn Pane>,
@@ -128,6 +131,8 @@ pub struct App {
     session: session::Session,
     outbound: VecDeque<Outbound>,
     dirty: Dirty,
+    /// When the last key was pressed; the start counts as one.
+    pressed: Option<Timestamp>,
     quit: bool,
     drawn: draw::Drawn,
 }
@@ -162,6 +167,7 @@ impl App {
             session: session::Session::default(),
             outbound: VecDeque::new(),
             dirty: Dirty::Everything,
+            pressed: Some(options.clock.now()),
             quit: false,
             drawn: draw::Drawn::default(),
             options,
@@ -294,12 +300,18 @@ impl App {
             None => self.receive_own(envelope.message),
             Some(id) => {
                 let visible = self.is_visible(id);
+                let worked_out = matches!(envelope.message, Message::Job { .. });
                 self.with(id, |pane, cx| pane.receive(envelope.message, cx));
                 if visible {
-                    self.soil(Dirty::Data);
+                    self.soil(if worked_out && self.pressed_lately() { Dirty::Input } else { Dirty::Data });
                 }
             }
         }
+    }
+
+    /// Whether what a thread has worked out now is the rest of a key's effect, rows filtered or ordered anew.
+    fn pressed_lately(&self) -> bool {
+        self.pressed.is_some_and(|at| self.clock.now().duration_since(at) < KEY_WORK)
     }
 
     fn is_visible(&self, id: PaneId) -> bool {
@@ -337,6 +349,11 @@ impl App {
                 mark: super::shared::Mark::Failed,
             });
         }
+        self.show(flash, seconds);
+    }
+
+    /// Puts a line on the screen for so many seconds.
+    fn show(&mut self, flash: Flash, seconds: u64) {
         let until = self.clock.now().checked_add(std::time::Duration::from_secs(seconds));
         self.flash = until.ok().map(|until| (flash, until));
         self.soil(Dirty::Data);

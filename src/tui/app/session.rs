@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::{App, Dirty, Outbound};
 use crate::base::{Actor, SafeText};
-use crate::bus::{CallPhase, Event};
+use crate::bus::{CallPhase, Event, Level};
 use crate::gate::{Frame, Reply, Request};
 use crate::rows::Table;
-use crate::tui::effect::{Message, PaneId, Ticket};
+use crate::tui::effect::{Flash, Message, PaneId, Ticket};
 use crate::tui::shared::{ClusterInfo, KindInfo, Participant, Waiting};
 
 /// The least time between two reads of the same thing.
@@ -193,6 +193,10 @@ impl App {
                 self.read_participants();
                 self.read_approvals();
             }
+            // The timeline has it too; what is this bad must not pass unseen.
+            Event::Notice { level: level @ Level::Error, text } => {
+                self.show(Flash { level: *level, text: text.clone(), next: None }, 30);
+            }
             Event::Call(_) | Event::Message(_) | Event::Store { .. } | Event::Notice { .. } => {}
         }
     }
@@ -230,7 +234,8 @@ impl App {
             if let Some(output) = output {
                 let first = self.shared.known_clusters.is_empty();
                 self.learn_clusters(clusters(&output));
-                if first {
+                // Where there are none, none can be asked how it is.
+                if first && !self.shared.known_clusters.is_empty() {
                     self.read_clusters(false);
                 }
             }

@@ -107,6 +107,8 @@ pub struct Prompt<'a> {
     /// `:` or `/`.
     pub sign: char,
     pub input: &'a Input,
+    /// What is typed next takes the text's place.
+    pub selected: bool,
     /// What completion would add.
     pub ghost: &'a str,
     /// Why what was typed is not understood.
@@ -150,9 +152,10 @@ pub fn render(frame: &Frame<'_>, areas: &Areas, buf: &mut Buffer) -> Option<Posi
     }
 }
 
-/// Draws what goes over everything else: a message that is longer than its line.
-pub fn notice(frame: &Frame<'_>, areas: &Areas, buf: &mut Buffer) {
-    status::notice(frame, areas.status, buf);
+/// Draws what goes over everything else: a message that is longer than its line, or whose line is under a dialog, `layer`.
+pub fn notice(frame: &Frame<'_>, areas: &Areas, layer: Option<Rect>, buf: &mut Buffer) {
+    let covered = layer.is_some_and(|layer| layer.intersects(areas.status));
+    status::notice(frame, areas.status, covered, buf);
 }
 
 /// When what is drawn here changes by time alone: the clock's minute, or the second of a call that runs.

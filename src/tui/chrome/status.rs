@@ -2,7 +2,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Frame, Prompt, cut, put, width};
 use crate::base::SafeText;
@@ -83,21 +84,23 @@ fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
 }
 
 /// A flash that is too long for the room beside the crumbs, over the crumbs and the last lines of the pane: what to do
-/// next is never cut off. Drawn last.
-pub fn notice(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
+/// next is never cut off. Where a dialog is `covering` the line, whose keys are at its foot, it stands at the top of the
+/// screen. Drawn last.
+pub fn notice(frame: &Frame<'_>, area: Rect, covering: bool, buf: &mut Buffer) {
     if frame.flash.is_none() || frame.prompt.is_some() || area.is_empty() {
         return;
     }
     let Some(parts) = message(frame, false) else { return };
     let crumbs: u16 = frame.crumbs.iter().map(|c| width(c) + 5).sum();
     let wanted: u16 = parts.iter().map(|(text, _)| width(text)).sum();
-    if wanted < area.width.saturating_sub(if frame.flags.crumbs { crumbs + 1 } else { 2 }) {
+    if !covering && wanted < area.width.saturating_sub(if frame.flags.crumbs { crumbs + 1 } else { 2 }) {
         return;
     }
     let lines = folded(&parts, area.width.saturating_sub(2));
     let count = u16::try_from(lines.len()).unwrap_or(LONGEST).min(LONGEST).min(area.y + 1);
+    let first = if covering { buf.area.y } else { area.y + 1 - count };
     for (line, words) in (0..count).zip(&lines) {
-        let row = Rect { y: area.y + 1 + line - count, height: 1, ..area };
+        let row = Rect { y: first + line, height: 1, ..area };
         buf.set_stringn(
             row.x,
             row.y,
@@ -118,19 +121,35 @@ fn folded(parts: &[(String, Style)], room: u16) -> Vec<Vec<(String, Style)>> {
     let mut lines = vec![Vec::new()];
     let mut used = 0;
     for (text, style) in parts {
-        for word in text.split_whitespace() {
-            let wide = width(word).min(room);
+        for word in text.split_whitespace().flat_map(|word| pieces(word, room)) {
+            let wide = width(word);
             if used > 0 && used + 1 + wide > room {
                 lines.push(Vec::new());
                 used = 0;
             }
             used += wide + u16::from(used > 0);
             if let Some(line) = lines.last_mut() {
-                line.push((cut(word, room).to_string(), *style));
+                line.push((word.to_owned(), *style));
             }
         }
     }
     lines
+}
+
+/// A word that is wider than the line, such as a path, in pieces that are not.
+fn pieces(word: &str, room: u16) -> Vec<&str> {
+    let mut found = Vec::new();
+    let (mut from, mut used) = (0, 0);
+    for (at, grapheme) in word.grapheme_indices(true) {
+        let wide = width(grapheme);
+        if used + wide > room.max(1) && at > from {
+            found.push(&word[from..at]);
+            (from, used) = (at, 0);
+        }
+        used += wide;
+    }
+    found.push(&word[from..]);
+    found
 }
 
 /// What is typed, its completion, and what is wrong with it; gives where the cursor stands.
@@ -147,7 +166,8 @@ pub fn prompt(frame: &Frame<'_>, prompt: &Prompt<'_>, area: Rect, buf: &mut Buff
     let reserved = error.map_or(0, |e| width(e).min(area.width / 2) + 2);
     let room = area.width.saturating_sub(start + reserved).max(8).min(area.width.saturating_sub(start));
     let field = Rect { x: area.x + start, width: room, height: 1, ..area };
-    let x = start + prompt.input.draw_text(field, buf, theme.prompt, theme);
+    let style = if prompt.selected { theme.prompt.add_modifier(Modifier::REVERSED) } else { theme.prompt };
+    let x = start + prompt.input.draw_text(field, buf, style, theme);
     match error {
         Some(error) => {
             let text = cut(error, area.width.saturating_sub(x + 3));

@@ -75,7 +75,7 @@ fn draw(
         flash,
     };
     render(&frame, &areas, &mut buf);
-    notice(&frame, &areas, &mut buf);
+    notice(&frame, &areas, None, &mut buf);
     (0..rows)
         .map(|y| (0..columns).map(|x| buf[(x, y)].symbol()).collect::<String>().trim_end().to_owned())
         .collect()
@@ -121,7 +121,8 @@ fn a_wide_screen_has_the_rail_and_nothing_harmful_in_it() {
 #[test]
 fn the_prompt_shows_its_end_its_ghost_or_its_error() {
     let input = |text: &str| &*Box::leak(Box::new(Input::new(text)));
-    let prompt = |text: &str, ghost, error| Prompt { sign: ':', input: input(text), ghost, error };
+    let prompt =
+        |text: &str, ghost, error| Prompt { sign: ':', input: input(text), selected: false, ghost, error };
     let lines = draw(80, 24, &shared(), Some(prompt("po", "ds", None)), None);
     assert_eq!(lines[22], " :pods");
     let lines = draw(80, 24, &shared(), Some(prompt("po -x", "", Some("there is no flag -x"))), None);

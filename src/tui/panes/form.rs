@@ -18,6 +18,7 @@ use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::{READ_ONLY, Shared};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::form::{Entry, Form};
+use crate::tui::widgets::prose::{Ink, Prose};
 
 /// Rows below the fields: the field's help, what is wrong, and what it can be completed with.
 const FOOT: u16 = 3;
@@ -31,6 +32,8 @@ pub struct FormPane {
     error: Option<Error>,
     top: usize,
     names: Names,
+    /// Enter was pressed once on these arguments, which have no preview: it is pressed again to make the call.
+    armed: Option<Value>,
 }
 
 /// Names of objects to complete a field with, read once for each place that the form names.
@@ -53,7 +56,7 @@ impl FormPane {
             return Err(Error::new(Code::PermissionDenied, what).next(READ_ONLY));
         }
         let form = Form::new(&info.input, known);
-        Ok(Self { info, form, call: None, error: None, top: 0, names: Names::default() })
+        Ok(Self { info, form, call: None, error: None, top: 0, names: Names::default(), armed: None })
     }
 
     fn submit(&mut self, cx: &mut Cx<'_>) {
@@ -61,6 +64,7 @@ impl FormPane {
             return;
         }
         let Some(arguments) = self.form.arguments() else { return };
+        self.error = None;
         let request = Request::new(self.info.name.clone(), arguments);
         if self.info.effect != Effect::Observe && (self.info.preview || self.info.effect == Effect::Destroy) {
             let label = self.info.name.replace('_', " ");
@@ -69,7 +73,10 @@ impl FormPane {
             cx.layer(Box::new(confirm));
             return;
         }
-        self.error = None;
+        if self.info.effect != Effect::Observe && self.armed.as_ref() != Some(&request.arguments) {
+            self.armed = Some(request.arguments);
+            return;
+        }
         self.call = Some(cx.call(request));
     }
 
@@ -77,11 +84,11 @@ impl FormPane {
         match result {
             Ok(Reply::Done { output, .. }) => {
                 cx.close();
-                if self.info.effect == Effect::Observe {
-                    cx.push(Box::new(TextPane::value("result", self.info.name.clone(), &output)));
-                } else {
+                if self.info.effect != Effect::Observe {
                     cx.flash(Flash::info(format!("{}: done", self.info.name)));
                 }
+                // What was made has an identifier, an end, or a secret that is shown this once.
+                cx.push(Box::new(TextPane::value("result", self.info.name.clone(), &output)));
             }
             Ok(Reply::Held(held)) => {
                 cx.close();
@@ -89,6 +96,13 @@ impl FormPane {
             }
             Err(error) => self.error = Some(error),
         }
+    }
+
+    /// What is about to be done: every field that is filled in.
+    fn summary(&self) -> String {
+        let filled = self.armed.as_ref().and_then(Value::as_object).into_iter().flatten();
+        let filled: Vec<String> = filled.map(|(name, value)| format!("{name} {value}")).collect();
+        format!("{} with {}", self.info.name.replace('_', " "), filled.join(", "))
     }
 
     /// Words that the focused field can be completed with: what the screen knows by itself, else what is asked for.
@@ -212,8 +226,8 @@ impl Pane for FormPane {
     fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
         match action.name {
             "accept" => self.submit(cx),
-            "tab" if self.form.complete(true) => {}
-            "tab_back" if self.form.complete(false) => {}
+            "tab" if self.form.complete(true) => self.armed = None,
+            "tab_back" if self.form.complete(false) => self.armed = None,
             "down" | "tab" => {
                 self.form.step(true);
                 self.suggest(cx);
@@ -231,12 +245,14 @@ impl Pane for FormPane {
         if !self.form.key(key) {
             return Handled::No;
         }
+        self.armed = None;
         self.suggest(cx);
         Handled::Yes
     }
 
     fn paste(&mut self, text: &str, cx: &mut Cx<'_>) -> Handled {
         self.form.paste(text);
+        self.armed = None;
         self.suggest(cx);
         Handled::Yes
     }
@@ -271,12 +287,19 @@ impl Pane for FormPane {
         let entry = self.form.focused();
         let hint = entry.map(|e| format!("{} ({})", e.field.hint, e.field.kind.label())).unwrap_or_default();
         buf.set_stringn(foot.x, foot.y, &*SafeText::new(hint.trim_start()), width, theme.dim);
-        let (text, style) = match &self.error {
-            Some(error) => (format!("{}. {}", error.message, error.next_step()), theme.error),
-            None if self.call.is_some() => ("calling…".to_owned(), theme.dim),
-            _ => (self.form.suggestions.join("  "), theme.prompt_ghost),
+        let (text, ink) = match &self.error {
+            Some(error) => (format!("{}. {}", error.message, error.next_step()), Ink::Error),
+            None if self.call.is_some() => ("calling…".to_owned(), Ink::Dim),
+            None if self.armed.is_some() => {
+                (format!("Enter again does it: {}.", self.summary()), Ink::Warning)
+            }
+            _ => (self.form.suggestions.join("  "), Ink::Dim),
         };
-        buf.set_stringn(foot.x, foot.y + 1, &*SafeText::new(&text), width, style);
+        let mut prose = Prose::new(foot.width);
+        prose.words((ink, ""), ink, &text);
+        for (line, row) in (1..FOOT).zip(prose.done()) {
+            row.compose(theme).draw(buf, foot.x, foot.y + line, foot.width, 0);
+        }
     }
 
     fn cursor(&self, area: Rect) -> Option<Position> {

@@ -9,6 +9,7 @@ pub mod clusters;
 pub mod containers;
 pub mod editor;
 pub mod form;
+mod grants;
 pub mod help;
 pub mod logs;
 pub mod palette;
@@ -49,6 +50,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Containers(pod) => Box::new(containers::pane(pod)),
         Route::Events(object) => Box::new(resources::Resources::events_of(&object, shared)),
         Route::Participants => Box::new(participants::pane()),
+        Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),
         Route::Logs(target) => Box::new(logs::LogsPane::new(target)),
         Route::Text(kind, object) => Box::new(text::TextPane::object(kind, object)),

@@ -54,6 +54,15 @@ pub fn saved(value: Box<dyn Any + Send>, cx: &mut Cx<'_>) {
     }
 }
 
+/// Says where a text is, or why it is nowhere.
+pub fn saved_text(value: Box<dyn Any + Send>, cx: &mut Cx<'_>) {
+    match value.downcast::<Result<PathBuf>>().map(|result| *result) {
+        Ok(Ok(path)) => cx.flash(Flash::info(format!("saved to {}", path.display()))),
+        Ok(Err(error)) => cx.error(&error),
+        Err(_) => {}
+    }
+}
+
 /// Names of objects may hold `/`, `:` and worse.
 fn file_name(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };

@@ -102,7 +102,9 @@ pub struct Card {
     made_for: Option<(u16, Page)>,
     room: usize,
     legible: bool,
-    /// The end of the decision page was on the screen.
+    /// How many rows of the decision page must have been on the screen before a `y` counts.
+    telling: usize,
+    /// They were.
     seen_end: bool,
     armed_at: Timestamp,
     named: bool,
@@ -121,6 +123,7 @@ impl Card {
             made_for: None,
             room: 0,
             legible: false,
+            telling: usize::MAX,
             seen_end: false,
             armed_at: Timestamp::MIN,
             named: false,
@@ -161,7 +164,11 @@ impl Card {
     pub fn layout(&mut self, body: Rect) {
         if self.made_for != Some((body.width, self.page)) {
             self.rows = match self.page {
-                Page::Decision => self.decision(body.width),
+                Page::Decision => {
+                    let (rows, telling) = self.decision(body.width);
+                    self.telling = telling;
+                    rows
+                }
                 Page::Parameters => self.parameters(body.width),
             };
             self.made_for = Some((body.width, self.page));
@@ -169,7 +176,7 @@ impl Card {
         self.room = usize::from(body.height);
         self.scroll = self.scroll.min(self.rows.len().saturating_sub(self.room));
         self.legible = body.width >= MIN_WIDTH && body.height >= MIN_ROWS;
-        if self.legible && self.page == Page::Decision && self.scroll + self.room >= self.rows.len() {
+        if self.legible && self.page == Page::Decision && self.scroll + self.room >= self.telling {
             self.seen_end = true;
         }
     }
@@ -177,7 +184,7 @@ impl Card {
     /// How many rows the whole card needs at this width.
     pub fn wants(&self, width: u16) -> usize {
         match self.page {
-            Page::Decision => self.decision(width).len(),
+            Page::Decision => self.decision(width).0.len(),
             Page::Parameters => self.parameters(width).len(),
         }
     }
@@ -293,7 +300,8 @@ impl Card {
         (now <= expires).then(|| Timestamp::from_second(now.as_second() + 1).ok()).flatten()
     }
 
-    fn decision(&self, width: u16) -> Vec<Row> {
+    /// The rows, and how many of them say what is to be decided.
+    fn decision(&self, width: u16) -> (Vec<Row>, usize) {
         let f = &self.facts;
         let mut p = Prose::new(width);
         if let Some(note) = &self.note {
@@ -333,19 +341,30 @@ impl Card {
             p.blank();
             p.words((Ink::Label, ""), Ink::Label, "and so, on the target:");
         }
-        // What is deleted differs in being gone.
-        if f.preview.diff.is_empty() && f.effect != Effect::Destroy {
-            p.words((Ink::Dim, ""), Ink::Dim, "No difference could be computed, or there is none.");
+        // What is deleted differs in being gone: what that means comes first, and what it was like can be read below.
+        let goes = f.effect == Effect::Destroy && f.preview.diff.lines.iter().all(|l| l.op != DiffOp::Added);
+        if !goes {
+            if f.preview.diff.is_empty() && f.effect != Effect::Destroy {
+                p.words((Ink::Dim, ""), Ink::Dim, "No difference could be computed, or there is none.");
+            }
+            diff(&mut p, &f.preview.diff);
+            p.blank();
         }
-        diff(&mut p, &f.preview.diff);
-        p.blank();
         section(&mut p, "affects   ", Ink::Text, &f.preview.affects);
         section(&mut p, "checked   ", Ink::Good, &f.preview.checks);
         section(&mut p, "careful   ", Ink::Warning, &f.preview.warnings);
         if let Some(same) = &f.preview.equivalent {
             p.verbatim("same as   ", Ink::Dim, same);
         }
-        p.done()
+        let told = p.len();
+        if goes && !f.preview.diff.is_empty() {
+            p.blank();
+            p.words((Ink::Label, ""), Ink::Label, "What goes:");
+            diff(&mut p, &f.preview.diff);
+        }
+        let rows = p.done();
+        let telling = if goes { told } else { rows.len() };
+        (rows, telling)
     }
 
     fn parameters(&self, width: u16) -> Vec<Row> {

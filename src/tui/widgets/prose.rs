@@ -114,6 +114,11 @@ impl Prose {
         self.rows.push(Row(pieces.iter().map(|(ink, t)| (*ink, sanitize(t).into_owned())).collect()));
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub fn done(self) -> Vec<Row> {
         self.rows
     }

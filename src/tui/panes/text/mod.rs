@@ -21,7 +21,7 @@ use crate::base::{Error, Result, SafeText};
 use crate::gate::{Frame, Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::{ObjectRef, TextKind};
+use crate::tui::object::{ObjectRef, Route, TextKind};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
 use crate::tui::widgets::prose::{Ink, Prose};
 use crate::tui::widgets::select::Selection;
@@ -363,6 +363,10 @@ impl Pane for TextPane {
             "bottom" => self.document.end(),
             "left" if !self.wrap => self.document.left = self.document.left.saturating_sub(8),
             "right" if !self.wrap => self.document.left += 8,
+            "edit" => match &self.source {
+                Source::Object(_, object) => cx.go(Route::Edit(object.clone())),
+                _ => return Handled::No,
+            },
             other => return self.toggle(other, cx),
         }
         Handled::Yes
@@ -392,11 +396,7 @@ impl Pane for TextPane {
             }
             Message::Job { ticket, value } if self.saving == Some(ticket) => {
                 self.saving = None;
-                match value.downcast::<Result<std::path::PathBuf>>().map(|v| *v) {
-                    Ok(Ok(path)) => cx.flash(Flash::info(format!("saved to {}", path.display()))),
-                    Ok(Err(error)) => cx.error(&error),
-                    Err(_) => {}
-                }
+                super::save::saved_text(value, cx);
             }
             _ => {}
         }
