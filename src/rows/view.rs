@@ -121,6 +121,11 @@ impl View {
         self.running || self.behind || self.replanned
     }
 
+    /// Rows came that the view was not told of one by one: the next order is made from all of them.
+    pub fn outdated(&mut self) {
+        self.behind = true;
+    }
+
     /// Asks for another order, filter or shape; [`View::refresh`] or [`View::begin`] must follow.
     pub fn replan(&mut self, plan: Plan) {
         self.plan = Arc::new(plan);

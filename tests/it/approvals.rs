@@ -246,6 +246,8 @@ fn a_grant_is_used_as_often_as_it_says_and_not_once_it_is_revoked() {
         "claude",
         "--operation",
         "deployment_scale",
+        "--operation",
+        "resource_apply",
         "--namespace",
         "monitoring",
         "--uses",
@@ -262,6 +264,17 @@ fn a_grant_is_used_as_often_as_it_says_and_not_once_it_is_revoked() {
         json!({ "cluster": "harbour", "namespace": "shop", "name": "cart", "replicas": 1, "reason": "r" });
     let held = deck.agent.once("deployment_scale", elsewhere, None);
     assert!(held["state"].is_string(), "{held}");
+    // Nor for what has no namespace, whatever the call says.
+    let rights = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: mine}\n\
+                  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n";
+    let wide = json!({ "cluster": "harbour", "namespace": "monitoring", "manifest": rights });
+    let held = deck.agent.once("resource_apply", wide, None);
+    assert!(held["state"].is_string(), "{held}");
+    // A name that is a path leads nowhere else.
+    for name in ["monitoring/secrets/grafana", "monitoring/secrets", ".."] {
+        let (code, _, said) = deck.qd(&["resource", "get", "namespace", name, "-c", "harbour"]);
+        assert!(code != 0 && said.contains("no Kubernetes name"), "{name}: {code} {said}");
+    }
     let id = made["grant"].as_str().unwrap();
     assert_eq!(deck.qd(&["grant", "revoke", id]).0, 0);
     let held = deck.agent.once("deployment_scale", wanted(3), None);

@@ -46,7 +46,7 @@ fn every_key_of_the_key_bar_works_at_both_sizes() {
             let before = console.screen();
             console.keys(&bytes);
             let after = console.wait(&format!("effect of {name:?} at {columns}x{rows}"), 10, |s| s != before);
-            assert!(!after.contains("panicked"), "{name}: {after}");
+            assert!(!after.contains("panicked") && !after.contains("does nothing here"), "{name}: {after}");
             // Back to the table, by as many steps as it takes.
             for _ in 0..6 {
                 if console.screen().contains("pods(") && !console.screen().contains("esc close") {
@@ -60,6 +60,58 @@ fn every_key_of_the_key_bar_works_at_both_sizes() {
             pause(150);
         }
     }
+}
+
+#[test]
+fn every_key_of_the_key_bar_works_where_a_pod_is_read() {
+    let (_home, console) = open(120, 40);
+    for view in ["y", "d", "l"] {
+        console.keys(view);
+        console.wait(&format!("{view} of a pod"), 10, |s| !s.contains("pods("));
+        let title =
+            |s: &str| s.lines().nth(1).unwrap_or_default().split('(').next().unwrap_or_default().to_owned();
+        let here = title(&console.screen());
+        for (bytes, name) in bar(&console.screen()) {
+            if console.screen().contains("pods(") {
+                console.keys(view);
+                console.wait(&format!("{view} again"), 10, |s| title(s) == here);
+            }
+            console.keys(&bytes);
+            pause(400);
+            let after = console.screen();
+            assert!(!after.contains("does nothing here"), "{name} in {here}: {after}");
+            for _ in 0..6 {
+                let screen = console.screen();
+                if screen.contains("pods(") || title(&screen) == here && !screen.contains("esc ") {
+                    break;
+                }
+                console.keys("\x1b");
+                pause(250);
+            }
+        }
+        for _ in 0..4 {
+            if console.screen().contains("pods(") {
+                break;
+            }
+            console.keys("\x1b");
+            pause(250);
+        }
+        console.wait("the table", 10, |s| s.contains("pods("));
+    }
+}
+
+#[test]
+fn a_filter_after_a_selector_looks_at_every_row() {
+    let (_home, console) = open(120, 40);
+    console.keys(":po all\r");
+    console.wait("all pods", 10, |s| s.contains("pods(all)[") && s.contains("Running"));
+    console.keys("/-l app=api\r");
+    console.wait("the selected ones", 10, |s| s.contains("/-l app=api") && s.contains("Running"));
+    console.keys("\x1b");
+    console.wait("all pods again", 10, |s| !s.contains("app=api") && s.contains("Running"));
+    console.keys("/cart\r");
+    console.wait("others", 10, |s| s.contains("/cart") && s.contains("cart-"));
+    console.keys("\x1b");
 }
 
 #[test]

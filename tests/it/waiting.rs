@@ -154,12 +154,16 @@ fn a_watch_over_http_is_lines_or_events_that_go_on() {
 }
 
 fn events(deck: &Deck) -> WebSocket<TcpStream> {
+    events_as(deck, &deck.http.token)
+}
+
+fn events_as(deck: &Deck, token: &str) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(&deck.http.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let request = http::Request::builder()
         .uri(format!("ws://{}/v1/events", deck.http.address))
         .header("Host", "localhost")
-        .header("Authorization", format!("Bearer {}", deck.http.token))
+        .header("Authorization", format!("Bearer {token}"))
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
@@ -167,6 +171,31 @@ fn events(deck: &Deck) -> WebSocket<TcpStream> {
         .body(())
         .unwrap();
     tungstenite::client(request, stream).unwrap().0
+}
+
+#[test]
+fn a_revoked_token_gets_no_more_events() {
+    let deck = Deck::open();
+    let (code, made, said) = deck.qd(&["token", "create", "watcher", "--role", "viewer"]);
+    assert_eq!(code, 0, "{said}");
+    let mut stream = events_as(&deck, made["text"].as_str().unwrap());
+    let id = made["id"].as_str().unwrap_or_else(|| panic!("{made}"));
+    assert_eq!(deck.qd(&["token", "revoke", id]).0, 0);
+    deck.qd(&["cluster", "list"]);
+    let (mut after, end) = (0, Instant::now() + Duration::from_secs(15));
+    loop {
+        assert!(Instant::now() < end, "the stream goes on");
+        match stream.read() {
+            Ok(Message::Close(Some(frame))) => {
+                assert_eq!(u16::from(frame.code), 1008, "{}", frame.reason);
+                break;
+            }
+            Ok(Message::Text(text)) => after += usize::from(text.contains("cluster_list")),
+            Ok(_) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(after, 0);
 }
 
 /// Says so many long things over one connection, each of which is an event of some 4 KB.

@@ -356,7 +356,7 @@ impl Card {
         if let Some(same) = &f.preview.equivalent {
             p.verbatim("same as   ", Ink::Dim, same);
         }
-        let told = p.len();
+        let told = p.height();
         if goes && !f.preview.diff.is_empty() {
             p.blank();
             p.words((Ink::Label, ""), Ink::Label, "What goes:");

@@ -224,6 +224,7 @@ impl Grid {
             if let Some((name, descending)) = self.sort_name.clone() {
                 self.choose_sort(&name, Some(descending));
             }
+            self.view.outdated();
             self.replan(cx);
             return;
         }
