@@ -70,13 +70,15 @@ async fn run(host: &mut Host, setting: &Setting, opening: &Opening) -> Result<u8
     let bus = host.built.gate.bus().clone();
     let client = host.built.gate.client(setting.person(Door::Screen));
     let read_only = host.built.gate.is_read_only();
+    // What became of the session is said last: it stays on the screen.
+    let mut notes = std::mem::take(&mut host.notes);
     if setting.effective.config.http.enabled
         && let Err(error) = host.listen_http(setting).await
     {
         // A console without an HTTP endpoint is still a console.
         host.notes.push(format!("{error}. {}", error.next_step()));
     }
-    let notes = std::mem::take(&mut host.notes);
+    notes.splice(0..0, std::mem::take(&mut host.notes));
     tokio::spawn(tell(bus, notes));
     let stop = host.stopping();
     tokio::select! {

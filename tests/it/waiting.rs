@@ -179,7 +179,7 @@ fn a_revoked_token_gets_no_more_events() {
     let (code, made, said) = deck.qd(&["token", "create", "watcher", "--role", "viewer"]);
     assert_eq!(code, 0, "{said}");
     let mut stream = events_as(&deck, made["text"].as_str().unwrap());
-    let id = made["id"].as_str().unwrap_or_else(|| panic!("{made}"));
+    let id = made["token"]["id"].as_str().unwrap_or_else(|| panic!("{made}"));
     assert_eq!(deck.qd(&["token", "revoke", id]).0, 0);
     deck.qd(&["cluster", "list"]);
     let (mut after, end) = (0, Instant::now() + Duration::from_secs(15));
