@@ -227,7 +227,7 @@ fn what_the_agent_gives_up_is_withdrawn_and_what_nobody_decides_expires() {
     // Nobody decides.
     let call = deck.scale(9);
     deck.card("+   replicas: 9");
-    deck.console.wait("end of its time", 30, |s| s.contains("expired"));
+    deck.console.wait("end of its time", 30, |s| s.contains("This is expired"));
     deck.console.keys("y");
     let answer = deck.agent.answer(call);
     assert!(answer["is_error"] == true && answer["text"].as_str().unwrap().contains("expired"), "{answer}");
