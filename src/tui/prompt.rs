@@ -100,13 +100,11 @@ impl Prompt {
             KeyCode::Up if self.kind == PromptKind::Command => self.back(history),
             KeyCode::Down if self.kind == PromptKind::Command => self.forth(history),
             _ => {
-                let before = self.text().len();
-                let was = self.input.clone();
+                let before = self.text().to_owned();
                 if !self.input.key(key) {
                     return Typed::Other;
                 }
-                let same = before == self.text().len() && was.text() == self.text();
-                if same { Typed::Moved } else { Typed::Changed }
+                if before == self.text() { Typed::Moved } else { Typed::Changed }
             }
         }
     }

@@ -24,10 +24,9 @@ use crate::gate::wire::Purpose;
 const LONGEST: usize = 16 << 20;
 
 pub async fn run(mut setting: Setting, name: Option<String>) -> Result<u8> {
-    setting.join_the_only_one().await?;
     // Without a name it is whoever it says it is when it initializes.
     let actor = agent(name.as_deref().unwrap_or_default(), Door::Mcp);
-    let Some(mut joined) = join::join(&setting, Purpose::Mcp, &actor).await? else {
+    let Some(mut joined) = join::any(&mut setting, Purpose::Mcp, &actor).await? else {
         return host::mcp(setting, actor).await;
     };
     let mut assistant = Assistant::new();

@@ -33,20 +33,17 @@ impl Setting {
         self.session.as_deref().unwrap_or(&self.effective.config.session.name)
     }
 
-    /// Where nobody named a session and the usual one is not open: the one that is, if it is the only one, such as the
-    /// practice fleet's. Gives its name.
-    pub async fn join_the_only_one(&mut self) -> Result<Option<String>> {
+    /// Where nobody named a session: names the one that is open beside the usual one, if it is the only one, such as the
+    /// practice fleet's.
+    pub fn choose_the_only_other(&mut self) -> Option<&str> {
         let session = &self.effective.config.session;
         if self.session.is_some() || session.name != USUAL || !session.socket {
-            return Ok(None);
-        }
-        if super::socket::connect(&self.place()?.socket).await?.is_some() {
-            return Ok(None);
+            return None;
         }
         if let [only] = super::socket::others(&self.paths).as_slice() {
             self.session = Some(only.clone());
         }
-        Ok(self.session.clone())
+        self.session.as_deref()
     }
 
     /// Where the session keeps its state, as others are told.

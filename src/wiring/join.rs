@@ -50,9 +50,12 @@ pub async fn again(setting: &Setting, purpose: Purpose, actor: &Actor) -> Result
     last
 }
 
-/// A client of the live session's gate.
-pub async fn client(setting: &Setting, actor: Actor) -> Result<Option<Client>> {
-    Ok(join(setting, Purpose::Wire, &actor).await?.map(|joined| joined.client(actor)))
+/// As [`join`]; where that session is not open, the only one that is, whose name `setting` has afterwards.
+pub async fn any(setting: &mut Setting, purpose: Purpose, actor: &Actor) -> Result<Option<Joined>> {
+    match join(setting, purpose, actor).await? {
+        None if setting.choose_the_only_other().is_some() => join(setting, purpose, actor).await,
+        joined => Ok(joined),
+    }
 }
 
 impl Joined {

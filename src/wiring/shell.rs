@@ -4,15 +4,16 @@ use super::build::{self, Setting};
 use super::join;
 use crate::base::{Door, Result};
 use crate::cli::{self, Asked};
+use crate::gate::wire::Purpose;
 
 pub async fn run(mut setting: Setting, asked: Asked) -> Result<u8> {
     let caller = setting.caller(Door::Cli);
-    let only = setting.join_the_only_one().await?;
-    if let Some(client) = join::client(&setting, caller.clone()).await? {
-        if let Some(name) = only {
+    let named = setting.session.is_some();
+    if let Some(joined) = join::any(&mut setting, Purpose::Wire, &caller).await? {
+        if let (false, Some(name)) = (named, &setting.session) {
             cli::aside(&format!("in the session {name:?}, the only one that is open"));
         }
-        return cli::run(&client, asked).await;
+        return cli::run(&joined.client(caller), asked).await;
     }
     let built = build::build(&setting)?;
     let client = built.gate.client(caller);

@@ -146,7 +146,6 @@ impl App {
         if let Some(namespace) = &options.namespace {
             shared.namespaces = super::object::Namespaces::parse(namespace);
         }
-        shared.keymap = Arc::new(Keymap::embedded()?);
         let (executor, receiver) = Executor::new(client);
         let mut app = Self {
             shared,

@@ -221,20 +221,7 @@ impl<C: Content> Pane for TablePane<C> {
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
         let theme = look.theme;
-        let mut spans = vec![Span::styled(format!(" {}", self.content.name()), theme.title)];
-        let scope = self.content.scope();
-        if !scope.is_empty() {
-            spans.push(Span::styled("(", theme.title));
-            spans.push(Span::styled(sanitize(&scope).into_owned(), theme.title_highlight));
-            spans.push(Span::styled(")", theme.title));
-        }
-        let (shown, total) = (self.grid.shown(), self.grid.total());
-        let narrowed = !self.grid.filter().is_empty() || self.grid.faults_only();
-        let count =
-            if narrowed { format!("{}/{}", thousands(shown), thousands(total)) } else { thousands(total) };
-        spans.push(Span::styled("[", theme.title));
-        spans.push(Span::styled(count, theme.title_counter));
-        spans.push(Span::styled("]", theme.title));
+        let mut spans = words::head(self.content.name(), &self.content.scope(), &self.grid, theme);
         if !self.grid.filter().is_empty() {
             spans.push(Span::styled(format!(" /{}", sanitize(self.grid.filter())), theme.title_filter));
         }

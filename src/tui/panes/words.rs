@@ -3,12 +3,33 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::resources::thousands;
 use crate::base::text::sanitize;
 use crate::rows::Phase;
 use crate::tui::pane::Look;
+use crate::tui::theme::Theme;
+use crate::tui::widgets::grid::Grid;
+
+/// How a table's title begins, as k9s has it: `pods(shop)[12/1,204]`.
+pub fn head(name: &str, scope: &str, grid: &Grid, theme: &Theme) -> Vec<Span<'static>> {
+    let mut spans = vec![Span::styled(format!(" {}", sanitize(name)), theme.title)];
+    if !scope.is_empty() {
+        spans.push(Span::styled("(", theme.title));
+        spans.push(Span::styled(sanitize(scope).into_owned(), theme.title_highlight));
+        spans.push(Span::styled(")", theme.title));
+    }
+    let (shown, total) = (grid.shown(), grid.total());
+    let narrowed = !grid.filter().is_empty() || grid.faults_only();
+    let count =
+        if narrowed { format!("{}/{}", thousands(shown), thousands(total)) } else { thousands(total) };
+    spans.push(Span::styled("[", theme.title));
+    spans.push(Span::styled(count, theme.title_counter));
+    spans.push(Span::styled("]", theme.title));
+    spans
+}
 
 /// What of a source is not live, and whether that is bad; `None` if all is well.
 pub fn state(phase: &Phase, now: i64) -> Option<(String, bool)> {

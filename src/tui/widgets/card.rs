@@ -344,7 +344,7 @@ impl Card {
         // What is deleted differs in being gone: what that means comes first, and what it was like can be read below.
         let goes = f.effect == Effect::Destroy && f.preview.diff.lines.iter().all(|l| l.op != DiffOp::Added);
         if !goes {
-            if f.preview.diff.is_empty() && f.effect != Effect::Destroy {
+            if f.preview.diff.is_empty() {
                 p.words((Ink::Dim, ""), Ink::Dim, "No difference could be computed, or there is none.");
             }
             diff(&mut p, &f.preview.diff);

@@ -20,19 +20,7 @@ impl Resources {
             (true, namespaces, None) => namespaces.label().to_owned(),
             (false, ..) => String::new(),
         };
-        let mut spans = vec![Span::styled(format!(" {}", sanitize(self.plural())), theme.title)];
-        if !scope.is_empty() {
-            spans.push(Span::styled("(", theme.title));
-            spans.push(Span::styled(sanitize(&scope).into_owned(), theme.title_highlight));
-            spans.push(Span::styled(")", theme.title));
-        }
-        let (shown, total) = (self.grid.shown(), self.grid.total());
-        let narrowed = !self.grid.filter().is_empty() || self.grid.faults_only();
-        let count =
-            if narrowed { format!("{}/{}", thousands(shown), thousands(total)) } else { thousands(total) };
-        spans.push(Span::styled("[", theme.title));
-        spans.push(Span::styled(count, theme.title_counter));
-        spans.push(Span::styled("]", theme.title));
+        let mut spans = words::head(self.plural(), &scope, &self.grid, theme);
         let filter = match &self.query.labels {
             Some(labels) if self.filter.is_empty() => format!("-l {labels}"),
             _ => self.filter.clone(),
