@@ -416,6 +416,29 @@ async fn a_live_fleet_scales_heals_and_logs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_holds_back_pods_and_an_event_says_so() {
+    let fleet = start(Options::default()).await.unwrap();
+    let harbour = Caller::new(&fleet, "harbour");
+    let path = "/apis/apps/v1/namespaces/shop/deployments/mailer/scale";
+    let merge = [("content-type", "application/merge-patch+json")];
+    assert_eq!(harbour.ask("PATCH", path, &merge, r#"{"spec":{"replicas":60000}}"#).await.code, 200);
+    let events = "/api/v1/namespaces/shop/events?fieldSelector=reason%3DFailedCreate";
+    let mut waited = 0;
+    let told = loop {
+        let told = harbour.get(events).await.body;
+        if let Some(told) = told["items"].as_array().and_then(|all| all.first()) {
+            break told["message"].as_str().unwrap().to_owned();
+        }
+        waited += 1;
+        assert!(waited < 60, "no event after 30 s");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    assert!(told.contains("exceeded quota: team, requested:"), "{told}");
+    let pods = harbour.get("/api/v1/namespaces/shop/pods").await.body;
+    assert!(pods["items"].as_array().unwrap().len() <= 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_are_felt_and_pass() {
     let fleet = still().await;
     let harbour = Caller::new(&fleet, "harbour");

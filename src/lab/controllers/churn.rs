@@ -1,7 +1,7 @@
 //! What happens by itself: heartbeats, load that moves, and on request a flood.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Control, node};
 use crate::lab::cluster::State;
@@ -48,7 +48,7 @@ impl Churn {
             beats: 0,
             beat: soon(1),
             load: soon(5),
-            sweep: soon(SWEEP_SECONDS),
+            sweep: now,
             flood: if events_per_second == 0 { Timestamp::MAX } else { now },
             events_per_second,
             flooded: 0,
@@ -74,6 +74,7 @@ impl Churn {
         if now >= self.load {
             self.load = now + SignedDuration::from_secs(LOAD_SECONDS);
             self.autoscale(control);
+            quotas(control);
         }
         if now >= self.sweep {
             self.sweep = now + SignedDuration::from_secs(SWEEP_SECONDS);
@@ -171,29 +172,79 @@ fn quotas(control: &Control) {
     let Some(kind) = control.state.kind("", "resourcequotas") else { return };
     for object in control.state.store.list(kind.id, "", None).0 {
         let quota = object.value();
-        let pods = control.state.list("", "pods", &object.namespace);
-        let (mut cpu, mut memory, mut cpu_limit, mut memory_limit, mut count) = (0, 0, 0, 0, 0_i64);
-        for pod in &pods {
-            let value = pod.value();
-            if matches!(text(&value, "status.phase"), "Succeeded" | "Failed") {
-                continue;
-            }
-            count += 1;
-            for container in items(&value, "spec.containers") {
-                cpu += quantity::millis(text(container, "resources.requests.cpu"));
-                memory += quantity::bytes(text(container, "resources.requests.memory"));
-                cpu_limit += quantity::millis(text(container, "resources.limits.cpu"));
-                memory_limit += quantity::bytes(text(container, "resources.limits.memory"));
-            }
-        }
-        let used: Value = json!({
-            "limits.cpu": quantity::show_millis(cpu_limit), "limits.memory": quantity::show_bytes(memory_limit),
-            "pods": count.to_string(), "requests.cpu": quantity::show_millis(cpu),
-            "requests.memory": quantity::show_bytes(memory),
-        });
+        let used: Map<String, Value> = used(control, &object.namespace)
+            .into_iter()
+            .map(|(resource, amount)| (resource.to_owned(), shown(resource, amount).into()))
+            .collect();
         control.set_status(&kind, &object, json!({"hard": quota["spec"]["hard"], "used": used}));
         budgets(control, &object.namespace);
     }
+}
+
+type Amounts = [(&'static str, i64); 5];
+
+/// What a namespace's pods take, by the names that quotas have for it: thousandths of cores, bytes, pods.
+fn used(control: &Control, namespace: &str) -> Amounts {
+    let mut sum = Amounts::default();
+    for pod in control.state.list("", "pods", namespace) {
+        let value = pod.value();
+        if !matches!(text(&value, "status.phase"), "Succeeded" | "Failed") {
+            for (all, (resource, amount)) in sum.iter_mut().zip(takes(&value["spec"])) {
+                *all = (resource, all.1 + amount);
+            }
+        }
+    }
+    if sum[0].0.is_empty() { takes(&Value::Null).map(|(resource, _)| (resource, 0)) } else { sum }
+}
+
+/// What one pod takes.
+fn takes(spec: &Value) -> Amounts {
+    let sum = |each: &dyn Fn(&Value) -> i64| items(spec, "containers").iter().map(each).sum();
+    [
+        ("limits.cpu", sum(&|c| quantity::millis(text(c, "resources.limits.cpu")))),
+        ("limits.memory", sum(&|c| quantity::bytes(text(c, "resources.limits.memory")))),
+        ("pods", 1),
+        ("requests.cpu", sum(&|c| quantity::millis(text(c, "resources.requests.cpu")))),
+        ("requests.memory", sum(&|c| quantity::bytes(text(c, "resources.requests.memory")))),
+    ]
+}
+
+fn shown(resource: &str, amount: i64) -> String {
+    match resource {
+        "pods" => amount.to_string(),
+        cpu if cpu.ends_with("cpu") => quantity::show_millis(amount),
+        _ => quantity::show_bytes(amount),
+    }
+}
+
+/// Why a quota has no room for one more pod like this one, in the API server's words.
+pub(super) fn exceeded(control: &Control, namespace: &str, template: &Value, name: &str) -> Option<String> {
+    let kind = control.state.kind("", "resourcequotas")?;
+    let quotas = control.state.store.list(kind.id, namespace, None).0;
+    if quotas.is_empty() {
+        return None;
+    }
+    let (used, more) = (used(control, namespace), takes(&template["spec"]));
+    for quota in quotas {
+        let hard = &quota.value()["spec"]["hard"];
+        for ((resource, used), (_, more)) in used.into_iter().zip(more) {
+            let Some(limit) = hard[resource].as_str() else { continue };
+            let limit_in_units = match resource {
+                "pods" => limit.parse().unwrap_or(i64::MAX),
+                cpu if cpu.ends_with("cpu") => quantity::millis(limit),
+                _ => quantity::bytes(limit),
+            };
+            if more > 0 && used + more > limit_in_units {
+                return Some(format!(
+                    "pods \"{name}\" is forbidden: exceeded quota: {}, requested: {resource}={}, used: {resource}={}, limited: {resource}={limit}",
+                    quota.name,
+                    shown(resource, more),
+                    shown(resource, used)
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// Brings the disruption budgets of a namespace up to date.

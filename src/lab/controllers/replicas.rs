@@ -1,13 +1,18 @@
 //! ReplicaSets: as many pods as asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::churn::exceeded;
 use super::{Control, alive, ready};
 use crate::lab::kinds::Kind;
 use crate::lab::object::{Object, number, text};
+
+/// When a pod that a quota refused is tried again.
+const RETRY: Duration = Duration::from_secs(30);
 
 pub(super) fn reconcile(control: &mut Control, kind: &Arc<Kind>, object: &Object) -> Option<Timestamp> {
     let set = object.value();
@@ -20,9 +25,16 @@ pub(super) fn reconcile(control: &mut Control, kind: &Arc<Kind>, object: &Object
     let leaving = pods.iter().filter(|(_, p)| p["metadata"].get("deletionTimestamp").is_some()).count();
     pods.retain(|(_, p)| alive(p));
     let component = "replicaset-controller";
+    let mut again = None;
     if pods.len() < wanted {
         for _ in pods.len()..wanted {
             let name = format!("{}-{}", object.name, control.state.rng.lock().suffix(5));
+            if let Some(why) = exceeded(control, &object.namespace, &set["spec"]["template"], &name) {
+                let message = format!("Error creating: {why}");
+                control.tell(kind, &set, component, true, "FailedCreate", &message);
+                again = Timestamp::now().checked_add(RETRY).ok();
+                break;
+            }
             if let Some(made) = control.make_pod(kind, &set, &set["spec"]["template"], &name) {
                 control.tell(
                     kind,
@@ -60,5 +72,5 @@ pub(super) fn reconcile(control: &mut Control, kind: &Arc<Kind>, object: &Object
     status["terminatingReplicas"] = leaving.into();
     status["observedGeneration"] = number(&set, "metadata.generation").max(1).into();
     control.set_status(kind, &fresh, status);
-    None
+    again
 }
