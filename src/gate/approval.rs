@@ -241,7 +241,11 @@ pub(in crate::gate) fn refusal(
                 (Some(by), None) => format!("{by} refused it"),
                 _ => "it was refused".to_owned(),
             };
-            Error::new(Code::Refused, message).details(details)
+            let error = Error::new(Code::Refused, message).details(details);
+            match said {
+                Some(_) => error,
+                None => error.next("No reason was given: ask for one before you propose it again."),
+            }
         }
         ApprovalState::Expired => {
             Error::new(Code::Expired, "nobody decided in time, so it did not run").details(details)

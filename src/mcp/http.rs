@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use futures::StreamExt as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::json;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::server::Door;
 use super::{Core, duplicates};
 use crate::base::Actor;
-use crate::gate::auth::{Keeper, admit, refusal};
+use crate::gate::auth::{Keeper, Standing, admit, refusal};
 
 /// The longest body of a request, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -94,10 +95,20 @@ async fn challenge(request: Request, next: Next) -> Response {
     response
 }
 
-/// The protocol keeps a request's headers beside it, where a log could find them.
+/// The protocol keeps a request's headers beside it, where a log could find them. A stream of events that was opened
+/// with the token ends when the token is no longer valid: at its next event, or at the next sign of life.
 async fn forget_token(mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(header::AUTHORIZATION);
-    next.run(request).await
+    let standing = request.extensions().get::<Standing>().cloned();
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    match standing {
+        Some(standing) if kind.is_some_and(|kind| kind.starts_with("text/event-stream")) => {
+            let valid = move |_: &_| std::future::ready(standing.check().is_ok());
+            response.map(|body| Body::from_stream(body.into_data_stream().take_while(valid)))
+        }
+        _ => response,
+    }
 }
 
 /// `http://` and the host as the client addressed it.

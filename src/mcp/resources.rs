@@ -171,7 +171,10 @@ pub fn selection(focus: &Value) -> Value {
         let part = |key: &str| selected.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let namespace = Some(part("namespace")).filter(|n| !n.is_empty());
         let object = Object { cluster: part("cluster"), namespace, kind: part("kind"), name: part("name") };
-        out.insert("uri".to_owned(), json!(object.uri()));
+        // A cluster is no object of the API: it has no address to read it at.
+        if object.kind != "cluster" {
+            out.insert("uri".to_owned(), json!(object.uri()));
+        }
     }
     Value::Object(out)
 }
@@ -219,6 +222,9 @@ mod tests {
             { "cluster": "eu", "namespace": "shop", "kind": "pods", "name": "api-0" } } });
         assert_eq!(selection(&focus)["uri"], "k8s://eu/shop/pods/api-0");
         assert_eq!(selection(&json!({ "attached": false })), json!({}));
+        let cluster =
+            json!({ "focus": { "selected": { "cluster": "eu", "kind": "cluster", "name": "eu" } } });
+        assert!(selection(&cluster).get("uri").is_none());
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, Tone};
 /// About 2,500 tokens of rows.
 const PAGE: usize = 80;
 const LARGEST_PAGE: usize = 100_000;
-/// How long a list may take that has to be read first.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a list may take that has to be read first: as long as one answer of a server may.
+const PATIENCE: Duration = crate::kube::DEFAULT_TIMEOUT;
 
 /// One page of a list: counts first, then the rows as arrays of texts.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -85,7 +85,11 @@ fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
         })?;
         rows.retain(|row| order(&row.key) > (namespace, name));
     }
-    let limit = wanted.limit.map_or(PAGE, |n| n as usize).clamp(1, LARGEST_PAGE);
+    if wanted.limit == Some(0) {
+        return Err(Error::invalid("a page of 0 rows is none")
+            .next("Give a limit of 1 or more; `total` counts them all in any case."));
+    }
+    let limit = wanted.limit.map_or(PAGE, |n| n as usize).min(LARGEST_PAGE);
     if rows.len() > limit {
         rows.select_nth_unstable_by(limit - 1, |a, b| order(&a.key).cmp(&order(&b.key)));
         rows.truncate(limit);
@@ -229,6 +233,8 @@ mod tests {
         assert!(page.rows.iter().all(|r| r[1] == "Failed"));
         let wrong = Wanted { columns: Some(vec!["x".into()]), ..Wanted::default() };
         assert!(paged(listing(1), &wrong).unwrap_err().next_step().contains("STATUS"));
+        let none = Wanted { limit: Some(0), ..Wanted::default() };
+        assert!(paged(listing(1), &none).unwrap_err().message.contains("0 rows"));
     }
 
     #[test]

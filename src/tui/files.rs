@@ -13,6 +13,12 @@ const FOLDERS: [&str; 3] = ["themes", "skins", "keymaps"];
 /// An editor writes a file in several steps: one read after the last of them is enough.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// Where themes are looked for: in the folder of our configuration, then in k9s's.
+pub fn theme_folders(config: Option<&Path>) -> Vec<PathBuf> {
+    let own = config.into_iter().flat_map(|folder| ["themes", "skins"].map(|name| folder.join(name)));
+    own.chain(super::skin::k9s_folders(|name| std::env::var(name).ok())).collect()
+}
+
 /// The watch. Without a watcher (a system that has none left, say) files are read at the start only.
 pub struct Files {
     root: Option<PathBuf>,

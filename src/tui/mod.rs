@@ -28,7 +28,7 @@ pub mod command;
 pub mod dialogs;
 pub mod effect;
 pub mod executor;
-mod files;
+pub mod files;
 pub mod headless;
 pub mod keymap;
 pub mod object;

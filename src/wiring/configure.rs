@@ -5,6 +5,8 @@ use std::io::Write as _;
 use super::arguments::{Common, ConfigAction};
 use crate::base::config::{self, Effective, Inputs};
 use crate::base::{Code, Error, Paths, Result, paths};
+use crate::tui::keymap::Keymap;
+use crate::tui::{command, files, skin};
 
 /// Loads the configuration as the flags and the environment say.
 pub fn load(common: &Common) -> Result<(Paths, Effective)> {
@@ -28,6 +30,7 @@ pub fn run(action: ConfigAction, common: &Common) -> Result<()> {
         ConfigAction::Show => say(&load(common)?.1.to_yaml()),
         ConfigAction::Check => {
             let (paths, effective) = load(common)?;
+            check_names(&paths, &effective)?;
             match effective.file {
                 Some(file) => say(&format!("{} is right.\n", file.display())),
                 None => say(&format!(
@@ -36,6 +39,18 @@ pub fn run(action: ConfigAction, common: &Common) -> Result<()> {
                 )),
             }
         }
+    }
+    Ok(())
+}
+
+/// Looks for what the configuration names: a theme, a keymap, a command that the console opens with.
+fn check_names(paths: &Paths, effective: &Effective) -> Result<()> {
+    let screen = &effective.config.screen;
+    let at = |key| move |error: Error| Error { message: format!("screen.{key}: {}", error.message), ..error };
+    skin::load(&screen.theme, &files::theme_folders(Some(&paths.config))).map_err(at("theme"))?;
+    Keymap::named(&screen.keymap, &paths.config.join("keymaps")).map_err(at("keymap"))?;
+    if !screen.open.is_empty() {
+        command::parse(&screen.open).map_err(at("open"))?;
     }
     Ok(())
 }

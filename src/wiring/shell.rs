@@ -15,6 +15,9 @@ pub async fn run(mut setting: Setting, asked: Asked) -> Result<u8> {
         }
         return cli::run(&joined.client(caller), asked).await;
     }
+    if let (true, Some(name)) = (named, &setting.session) {
+        cli::aside(&format!("no session {name:?} is open: this call has one of its own"));
+    }
     let built = build::build(&setting)?;
     let client = built.gate.client(caller);
     let code = cli::run(&client, asked).await;

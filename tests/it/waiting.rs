@@ -198,6 +198,39 @@ fn a_revoked_token_gets_no_more_events() {
     assert_eq!(after, 0);
 }
 
+#[test]
+fn a_revoked_token_ends_an_assistants_stream() {
+    let deck = Deck::open();
+    let (code, made, said) = deck.qd(&["token", "create", "helper"]);
+    assert_eq!(code, 0, "{said}");
+    let bearer = format!("Authorization: Bearer {}", made["text"].as_str().unwrap());
+    let accept = "Accept: application/json, text/event-stream";
+    let headers = ["Host: localhost", "Content-Type: application/json", accept, &bearer];
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "helper", "version": "1" } } });
+    let (_, answer) = deck.http.send("POST /mcp", &headers, &hello.to_string());
+    let session = answer.lines().find(|line| line.to_lowercase().starts_with("mcp-session-id:"));
+    let session = session.unwrap_or_else(|| panic!("{answer}"));
+
+    let mut stream = TcpStream::connect(&deck.http.address).unwrap();
+    let ask = format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n{bearer}\r\n{session}\r\n\r\n");
+    stream.write_all(ask.as_bytes()).unwrap();
+    // A sign of life comes every 15 s at most: the stream is not let go on after that.
+    stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+    let mut head = [0; 16];
+    stream.read_exact(&mut head).unwrap();
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    let id = made["token"]["id"].as_str().unwrap();
+    assert_eq!(deck.qd(&["token", "revoke", id]).0, 0);
+    let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+    while !seen.ends_with(b"0\r\n\r\n") {
+        match stream.read(&mut buffer).expect("the stream goes on") {
+            0 => break,
+            n => seen.extend_from_slice(&buffer[..n]),
+        }
+    }
+}
+
 /// Says so many long things over one connection, each of which is an event of some 4 KB.
 fn traffic(deck: &Deck, messages: usize) {
     let mut stream = TcpStream::connect(&deck.http.address).unwrap();

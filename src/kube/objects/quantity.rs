@@ -34,9 +34,14 @@ pub fn parse(text: &str) -> Option<f64> {
     number.parse::<f64>().ok().map(|n| n * factor)
 }
 
+/// Cores; thousandths of one where they say more and are not too many to be read: "250m", "2", "172.5".
 pub fn cpu(cores: f64) -> String {
     let milli = (cores * 1000.0).round() as i64;
-    if milli % 1000 == 0 { (milli / 1000).to_string() } else { format!("{milli}m") }
+    match milli {
+        whole if whole % 1000 == 0 => (whole / 1000).to_string(),
+        few if few.abs() < 10_000 => format!("{few}m"),
+        many => format!("{}", many as f64 / 1000.0),
+    }
 }
 
 pub fn bytes(bytes: f64) -> String {
@@ -130,6 +135,7 @@ mod tests {
             assert!((parse(text).unwrap() - value).abs() < 1e-12 * value.max(1.0), "{text}");
         }
         assert_eq!(parse("abc"), None);
+        assert_eq!((cpu(1.25), cpu(172.5)), ("1250m".into(), "172.5".into()));
         assert_eq!(
             (cpu(0.25), cpu(2.0), bytes(1_610_612_736.0), bytes(134_217_728.0)),
             ("250m".into(), "2".into(), "1.5Gi".into(), "128Mi".into())

@@ -132,6 +132,10 @@ fn verdict(
         v.note = note;
         Ok(v)
     };
+    if let Some(table) = missing_table(connection)? {
+        let note = format!("the table {table:?} of the log has been taken out of the database");
+        return tampered(v, Fault::Deleted, None, note);
+    }
     let walked = walk(connection, more, &chain)?;
     v.rows = walked.rows;
     let end = match walked.end {
@@ -189,6 +193,23 @@ fn verdict(
         v.note = format!("{} rows and {} checkpoints fit together", v.rows, v.checkpoints);
     }
     Ok(v)
+}
+
+/// A table of the log that is not there in a database that is ours: it holds the migrations that made it.
+fn missing_table(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
+    let has = |table: &str| {
+        let asked = "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+        connection.query_row(asked, [table], |row| row.get::<_, bool>(0))
+    };
+    if !has("migration")? {
+        return Ok(None);
+    }
+    for table in ["audit", "audit_head"] {
+        if !has(table)? {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether nothing at all fits the keys, once the first row does not: not the last row, not the head, no

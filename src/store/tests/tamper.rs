@@ -120,6 +120,21 @@ async fn a_log_that_was_cut_off_is_truncated() {
 }
 
 #[tokio::test]
+async fn a_copy_without_a_table_of_the_log_is_tampered_with() {
+    let here = tempfile::tempdir().unwrap();
+    let store = open(here.path());
+    for table in ["audit", "audit_head"] {
+        let copy = tempfile::tempdir().unwrap();
+        written(copy.path()).await;
+        let database = copy.path().join("quarterdeck.db");
+        run(&Connection::open(&database).unwrap(), &format!("DROP TABLE {table}"));
+        let found = store.verify(Evidence { database: Some(database), ..Evidence::default() }).await.unwrap();
+        assert_eq!((found.finding, found.fault), (Finding::Tampered, Some(Fault::Deleted)), "{}", found.note);
+    }
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_log_without_its_head_is_tampered_with() {
     assert_eq!(after(|db| run(db, "DELETE FROM audit_head")).await, (2, Some(51)));
     // The checkpoints tell how many rows are missing, with a head or without.
