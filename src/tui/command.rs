@@ -138,7 +138,7 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
     while let Some(word) = words.next() {
         let (flag, inline) = match word.text.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
-            _ => (word.text.as_str(), None),
+            _ => glued(&word.text),
         };
         let mut value = || {
             inline
@@ -173,6 +173,16 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
         }
     }
     Ok(wanted)
+}
+
+/// A short flag may have its value in the same word: `-lapp=web`, `-nshop`.
+fn glued(word: &str) -> (&str, Option<String>) {
+    match word.split_at_checked(2) {
+        Some((flag @ ("-n" | "-c" | "-l" | "-f"), value)) if !value.is_empty() => {
+            (flag, Some(value.strip_prefix('=').unwrap_or(value).to_owned()))
+        }
+        _ => (word, None),
+    }
 }
 
 fn select(into: &mut Option<String>, selector: &str) {
@@ -277,7 +287,9 @@ pub fn complete(line: &str, candidates: &Candidates<'_>) -> Vec<String> {
         if word.is_empty() {
             return found;
         }
-        take("", &mut kind_names(candidates.kinds));
+        // A plural that is there whole is not made longer by its group.
+        let whole = candidates.kinds.iter().any(|k| k.plural == word);
+        take("", &mut kind_names(candidates.kinds).filter(|name| !(whole && name.contains('.'))));
         take("", &mut WORDS.iter().map(|(words, _)| words[0]));
     } else if word.starts_with('@') {
         take("@", &mut candidates.contexts.iter().map(CompactString::as_str));
@@ -332,6 +344,10 @@ mod tests {
         assert_eq!(resources("po /web 1 @us-2").context.as_deref(), Some("us-2"));
         assert_eq!(resources("po -f wb").filter.as_deref(), Some("-f wb"));
         assert_eq!(resources("po all").namespaces, Some(Namespaces::All));
+        let glued = resources("po -nshop -lapp=web -c=eu-1");
+        assert_eq!(glued.namespaces, shop());
+        assert_eq!((glued.labels.as_deref(), glued.context.as_deref()), (Some("app=web"), Some("eu-1")));
+        assert_eq!(resources("po -fwb").filter.as_deref(), Some("-f wb"));
     }
 
     #[test]
@@ -393,6 +409,8 @@ mod tests {
             ..Candidates::default()
         };
         assert_eq!(complete("po", &all)[0], "pods");
+        assert!(complete("deployments", &all).is_empty(), "it is whole as it is");
+        assert_eq!(complete("deployments.", &all), ["deployments.apps"]);
         assert_eq!(complete("pods sho", &all), ["pods shop"]);
         assert_eq!(complete("pods @e", &all), ["pods @eu-1"]);
         assert_eq!(complete("ctx e", &all), ["ctx eu-1"]);

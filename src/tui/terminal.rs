@@ -13,7 +13,7 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
     EnableMouseCapture,
 };
-use crossterm::style::ResetColor;
+use crossterm::style::{Print, ResetColor};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
     disable_raw_mode, enable_raw_mode,
@@ -152,6 +152,8 @@ fn enter(options: Options) -> io::Result<()> {
         EnableBracketedPaste,
         EnableFocusChange,
         cursor::Hide,
+        // XTWINOPS 22: the terminal keeps its title, for `give_back`.
+        Print("\x1b[22;2t"),
         SetTitle("qd")
     )?;
     if options.mouse {
@@ -170,6 +172,8 @@ fn give_back() {
             DisableFocusChange,
             DisableBracketedPaste,
             ResetColor,
+            // XTWINOPS 23: the title it had.
+            Print("\x1b[23;2t"),
             LeaveAlternateScreen,
             cursor::Show
         );

@@ -71,6 +71,9 @@ impl App {
     /// Runs a line as typed after `:`.
     pub fn run_command(&mut self, line: &str) {
         let line = line.trim();
+        if !self.stack.is_empty() {
+            self.hush();
+        }
         match command::parse(line).and_then(|command| self.execute(command, line)) {
             Ok(()) => {}
             Err(error) => self.flash(Flash::error(&error)),
@@ -131,6 +134,7 @@ impl App {
             }
             Command::Namespace(None) => Route::Resources(self.query("namespaces".into())),
             Command::Namespace(Some(namespaces)) => {
+                self.doubt(&namespaces);
                 self.set_namespaces(namespaces);
                 Route::Resources(self.query(self.here_or_pods()))
             }
@@ -184,11 +188,32 @@ impl App {
             self.set_context(context)?;
         }
         if let Some(namespaces) = wanted.namespaces {
+            if wanted.context.is_none() {
+                self.doubt(&namespaces);
+            }
             self.set_namespaces(namespaces);
         }
         let mut query = self.query(kind);
         (query.labels, query.fields, query.filter) = (wanted.labels, wanted.fields, wanted.filter);
         Ok(query)
+    }
+
+    /// Says it when a namespace is not among those that are known. One may go there all the same: not everybody may
+    /// list them, and it may come.
+    fn doubt(&mut self, namespaces: &Namespaces) {
+        let Namespaces::One(name) = namespaces else { return };
+        let known = &self.session.namespaces;
+        if known.is_empty() || known.contains(name) {
+            return;
+        }
+        let near = known
+            .iter()
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .min()
+            .filter(|(distance, _)| *distance <= 2)
+            .map(|(_, near)| format!("Did you mean {near}?"));
+        let flash = Flash::warning(format!("no namespace {:?} is there now", name.as_str()));
+        self.flash(flash.next(near.unwrap_or_else(|| ":ns lists them.".to_owned())));
     }
 
     /// The identifier of the kind that a word means.

@@ -14,6 +14,8 @@ use crate::tui::prompt::PromptKind;
 /// What the last frame left behind for the mouse and for the focus.
 #[derive(Debug, Default)]
 pub(super) struct Drawn {
+    /// How wide the screen is.
+    pub screen: u16,
     /// The inside of the focused pane or layer.
     pub focused: Option<Rect>,
     /// The inside of the pane on top of the stack, and its title.
@@ -29,7 +31,7 @@ impl App {
     pub fn draw(&mut self, buf: &mut Buffer) -> Option<Position> {
         self.dirty = Dirty::No;
         let now = self.clock.now();
-        if self.flash.as_ref().is_some_and(|(_, until)| *until <= now) {
+        if self.flash.as_ref().is_some_and(|said| said.until <= now) {
             self.flash = None;
         }
         let screen = buf.area;
@@ -63,10 +65,10 @@ impl App {
             crumbs: &crumbs,
             flags: self.flags,
             prompt,
-            flash: self.flash.as_ref().map(|(flash, _)| flash),
+            flash: self.flash.as_ref().map(|said| &said.flash),
         };
         let mut cursor = chrome::render(&frame, &areas, buf);
-        let mut drawn = Drawn { pane: inner, fresh: true, ..Drawn::default() };
+        let mut drawn = Drawn { screen: screen.width, pane: inner, fresh: true, ..Drawn::default() };
         if let Some(slot) = self.stack.last() {
             let border = if layered { self.theme.border } else { self.theme.border_focused };
             let title = slot.pane.title(&look);
@@ -110,7 +112,7 @@ impl App {
         let panes = self.stack.last().into_iter().chain(&self.layers);
         panes
             .filter_map(|slot| slot.pane.wake(now))
-            .chain(self.flash.as_ref().map(|(_, until)| *until))
+            .chain(self.flash.as_ref().map(|said| said.until))
             .chain(self.session.wake())
             .chain([chrome::wake(&self.shared, now)])
             .min()

@@ -5,6 +5,7 @@ use ratatui::layout::Position;
 
 use super::{App, Dirty};
 use crate::tui::action::Action;
+use crate::tui::chrome;
 use crate::tui::effect::Flash;
 use crate::tui::object::Route;
 use crate::tui::pane::Handled;
@@ -84,7 +85,7 @@ impl App {
             "history_last" => self.last_place(),
             "toggle_header" => self.flags.tall_header = !self.flags.tall_header,
             "toggle_crumbs" => self.flags.crumbs = !self.flags.crumbs,
-            "toggle_rail" => self.flags.rail = !self.flags.rail,
+            "toggle_rail" => self.toggle_rail(),
             "fullscreen" => self.flags.fullscreen = !self.flags.fullscreen,
             "redraw" => self.soil(Dirty::Everything),
             "command" => self.run_command(&action.words),
@@ -99,6 +100,15 @@ impl App {
         Handled::Yes
     }
 
+    fn toggle_rail(&mut self) {
+        self.flags.rail = !self.flags.rail;
+        let screen = self.drawn.screen;
+        if screen > 0 && screen < chrome::RAIL_FROM {
+            let text = format!("the rail needs {} columns, and here are {screen}", chrome::RAIL_FROM);
+            self.flash(Flash::info(text).next("What it says is in :timeline, :who and :approvals."));
+        }
+    }
+
     /// Esc: closes what is on top; the last pane stays.
     fn back(&mut self) {
         if self.flags.fullscreen {
@@ -111,12 +121,17 @@ impl App {
     }
 
     fn ask_to_quit(&mut self) {
-        if self.background.is_empty() {
+        let running = self.background.values().map(|b| format!("{} runs", b.label));
+        let waiting = self.shared.approvals.iter().map(|waiting| {
+            let who = waiting.actor.as_ref().map_or("somebody", |actor| actor.name.as_str());
+            format!("{who} waits for a decision: {} {}", waiting.operation, waiting.target)
+        });
+        let open: Vec<String> = running.chain(waiting).collect();
+        if open.is_empty() {
             self.quit = true;
             return;
         }
-        let running = self.background.values().map(|b| b.label.clone()).collect();
-        self.push_layer(Box::new(crate::tui::dialogs::Quit::new(running)));
+        self.push_layer(Box::new(crate::tui::dialogs::Quit::new(&open)));
     }
 
     fn open_prompt(&mut self, kind: PromptKind) {

@@ -97,6 +97,14 @@ pub enum Outbound {
 /// How long a key's work may take and still be waited for.
 const KEY_WORK: jiff::SignedDuration = jiff::SignedDuration::from_millis(500);
 
+/// What was last said to the operator.
+struct Said {
+    flash: Flash,
+    until: Timestamp,
+    /// Whoever goes on working has not therefore read it: it stays for its time.
+    stays: bool,
+}
+
 struct Slot {
     id: PaneId,
     pane: Box<dyn Pane>,
@@ -125,7 +133,7 @@ pub struct App {
     /// Command lines that led somewhere, for `[`, `]` and `-`.
     places: Vec<String>,
     place: usize,
-    flash: Option<(Flash, Timestamp)>,
+    flash: Option<Said>,
     flags: Flags,
     background: HashMap<Ticket, Background>,
     session: session::Session,
@@ -238,12 +246,7 @@ impl App {
     }
 
     fn theme_folders(&self) -> Vec<PathBuf> {
-        let mut folders: Vec<PathBuf> = Vec::new();
-        if let Some(dir) = &self.options.config_dir {
-            folders.extend(["themes", "skins"].map(|name| dir.join(name)));
-        }
-        folders.extend(super::skin::k9s_folders(|name| std::env::var(name).ok()));
-        folders
+        super::files::theme_folders(self.options.config_dir.as_deref())
     }
 
     fn load_theme(&mut self, name: &str) {
@@ -348,13 +351,18 @@ impl App {
                 mark: super::shared::Mark::Failed,
             });
         }
-        self.show(flash, seconds);
+        self.show(flash, seconds, false);
     }
 
-    /// Puts a line on the screen for so many seconds.
-    fn show(&mut self, flash: Flash, seconds: u64) {
+    /// Takes away what was said of an earlier step, now that another one begins.
+    fn hush(&mut self) {
+        self.flash = self.flash.take().filter(|said| said.stays);
+    }
+
+    /// Puts a line on the screen for so many seconds. What `stays` does not give way to the next command.
+    fn show(&mut self, flash: Flash, seconds: u64, stays: bool) {
         let until = self.clock.now().checked_add(std::time::Duration::from_secs(seconds));
-        self.flash = until.ok().map(|until| (flash, until));
+        self.flash = until.ok().map(|until| Said { flash, until, stays });
         self.soil(Dirty::Data);
     }
 }

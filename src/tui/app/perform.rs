@@ -95,6 +95,7 @@ impl App {
     }
 
     pub(super) fn go(&mut self, route: Route) {
+        self.hush();
         match panes::open(route, &self.shared) {
             Ok(Opened::Pane(pane)) => self.push(pane),
             Ok(Opened::Layer(pane)) => self.push_layer(pane),

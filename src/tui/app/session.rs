@@ -195,7 +195,7 @@ impl App {
             }
             // The timeline has it too; what is this bad must not pass unseen.
             Event::Notice { level: level @ Level::Error, text } => {
-                self.show(Flash { level: *level, text: text.clone(), next: None }, 30);
+                self.show(Flash { level: *level, text: text.clone(), next: None }, 30, true);
             }
             Event::Call(_) | Event::Message(_) | Event::Store { .. } | Event::Notice { .. } => {}
         }

@@ -182,7 +182,7 @@ fn width(text: &str) -> u16 {
 }
 
 /// The text cut to `columns`, with an ellipsis where something was left out.
-fn cut(text: &str, columns: u16) -> CompactString {
+pub fn cut(text: &str, columns: u16) -> CompactString {
     use unicode_width::UnicodeWidthChar as _;
     if width(text) <= columns {
         return text.into();

@@ -8,17 +8,22 @@ use ratatui::text::Line;
 use super::{buttons, centred, frame};
 use crate::base::SafeText;
 use crate::tui::action::Action;
+use crate::tui::chrome::cut;
 use crate::tui::effect::{Cx, Message};
 use crate::tui::pane::{Handled, Look, Pane};
 
-/// Lists what runs, and leaves only when told to.
+/// Lines of what is open that are shown at most.
+const MOST: u16 = 10;
+
+/// Lists what runs and what waits, and leaves only when told to.
 pub struct Quit {
     running: Vec<SafeText>,
     leave: bool,
 }
 
 impl Quit {
-    pub fn new(running: Vec<String>) -> Self {
+    /// `running`: a line for each thing that runs or waits.
+    pub fn new(running: &[String]) -> Self {
         Self { running: running.iter().map(|text| SafeText::new(text)).collect(), leave: false }
     }
 }
@@ -33,7 +38,7 @@ impl Pane for Quit {
     }
 
     fn title(&self, _: &Look<'_>) -> Line<'static> {
-        Line::from(" leave while something runs? ")
+        Line::from(" leave with this open? ")
     }
 
     fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
@@ -49,19 +54,19 @@ impl Pane for Quit {
     fn receive(&mut self, _: Message, _: &mut Cx<'_>) {}
 
     fn place(&self, screen: Rect) -> Rect {
-        centred(screen, 60, (self.running.len() as u16).min(10) + 5)
+        centred(screen, 76, u16::try_from(self.running.len()).unwrap_or(MOST).min(MOST) + 5)
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let inner = frame(look, self.title(look), area, buf);
-        for (line, text) in (0..inner.height.saturating_sub(2)).zip(&self.running) {
-            buf.set_stringn(
-                inner.x,
-                inner.y + line,
-                text.as_str(),
-                usize::from(inner.width),
-                look.theme.dialog,
-            );
+        let room = inner.height.saturating_sub(2);
+        let more = self.running.len().saturating_sub(usize::from(room));
+        for (line, text) in (0..room).zip(&self.running) {
+            let (y, width) = (inner.y + line, usize::from(inner.width));
+            // The last line that fits stands for all that do not.
+            let rest = (more > 0 && line + 1 == room).then(|| format!("and {} more", more + 1));
+            let text = cut(rest.as_deref().unwrap_or(text.as_str()), inner.width);
+            buf.set_stringn(inner.x, y, text, width, look.theme.dialog);
         }
         let last = Rect { y: inner.bottom().saturating_sub(1), height: 1, ..inner };
         buttons(look, &["stay", "leave"], usize::from(self.leave), last, buf);

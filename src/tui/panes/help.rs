@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::tui::action::Action;
 use crate::tui::command::commands;
@@ -12,7 +13,7 @@ use crate::tui::effect::{Cx, Message};
 use crate::tui::keymap::Binding;
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::Shared;
-use crate::tui::widgets::composed::Composed;
+use crate::tui::widgets::prose::{Ink, Prose, Row};
 
 /// How what is typed after `:` and `/` is written; the commands themselves are the command line's to name.
 const FORMS: &[(&str, &str)] = &[
@@ -31,24 +32,59 @@ enum Item {
     Blank,
 }
 
+/// What a key's name takes of a column, with the space after it.
+const LABEL: usize = 15;
+
 pub struct HelpPane {
     items: Vec<Item>,
+    /// The items as lines that fit the column they stand in.
+    lines: Vec<Row>,
     top: usize,
     size: (u16, u16),
 }
 
 impl HelpPane {
     pub fn new(modes: &[CompactString], shared: &Shared) -> Self {
-        Self { items: items(shared, modes), top: 0, size: (80, 24) }
+        let mut help = Self { items: items(shared, modes), lines: Vec::new(), top: 0, size: (0, 0) };
+        help.fit((80, 24));
+        help
     }
 
     fn columns(&self) -> u16 {
         (self.size.0 / COLUMN).clamp(1, 4)
     }
 
-    /// Rows that the items take, in all columns together.
+    /// Cells between one column's beginning and the next one's.
+    fn stride(&self) -> u16 {
+        self.size.0 / self.columns()
+    }
+
+    /// Wraps the items to a pane of this size.
+    fn fit(&mut self, size: (u16, u16)) {
+        if self.size == size {
+            return;
+        }
+        self.size = size;
+        let mut prose = Prose::new(self.stride().saturating_sub(2));
+        for item in &self.items {
+            match item {
+                Item::Blank => prose.blank(),
+                Item::Section(title) => prose.row(&[(Ink::HelpSection, &title.to_uppercase())]),
+                Item::Key { label, meaning } if label.width() < LABEL => {
+                    prose.words((Ink::HelpKey, &format!("{label:<LABEL$}")), Ink::Help, meaning);
+                }
+                Item::Key { label, meaning } => {
+                    prose.row(&[(Ink::HelpKey, label)]);
+                    prose.words((Ink::HelpKey, &" ".repeat(LABEL)), Ink::Help, meaning);
+                }
+            }
+        }
+        self.lines = prose.done();
+    }
+
+    /// Rows that the lines take, in all columns together.
     fn rows(&self) -> usize {
-        self.items.len().div_ceil(usize::from(self.columns()))
+        self.lines.len().div_ceil(usize::from(self.columns()))
     }
 
     fn scroll(&mut self, by: isize) {
@@ -117,32 +153,20 @@ impl Pane for HelpPane {
     fn receive(&mut self, _message: Message, _cx: &mut Cx<'_>) {}
 
     fn layout(&mut self, area: Rect, _now: Timestamp) {
-        self.size = (area.width, area.height);
+        self.fit((area.width, area.height));
         self.scroll(0);
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let theme = look.theme;
-        let columns = self.columns();
-        let width = area.width / columns;
-        let rows = self.rows();
-        for (i, item) in self.items.iter().enumerate() {
-            let (column, row) = (i / rows.max(1), i % rows.max(1));
+        let (width, rows) = (self.stride(), self.rows().max(1));
+        for (i, text) in self.lines.iter().enumerate() {
+            let (column, row) = (i / rows, i % rows);
             let Some(line) = row.checked_sub(self.top).and_then(|l| u16::try_from(l).ok()) else { continue };
             if line >= area.height {
                 continue;
             }
             let x = area.x + 1 + u16::try_from(column).unwrap_or(0) * width;
-            let mut text = Composed::new();
-            match item {
-                Item::Blank => continue,
-                Item::Section(title) => text.push(&title.to_uppercase(), theme.help_section),
-                Item::Key { label, meaning } => {
-                    text.push(&format!("{label:<14} "), theme.help_key);
-                    text.push(meaning, theme.help);
-                }
-            }
-            text.draw(buf, x, area.y + line, width.saturating_sub(2), 0);
+            text.compose(look.theme).draw(buf, x, area.y + line, width.saturating_sub(2), 0);
         }
     }
 }

@@ -191,7 +191,7 @@ impl<C: Content> TablePane<C> {
         if let Some(error) = self.failure() {
             return (error.message.clone(), format!("{} Ctrl-r tries again.", error.next_step()));
         }
-        let phase = self.grid.table().sources().values().find_map(|phase| words::state(phase, 0));
+        let phase = self.grid.table().sources().values().find_map(|phase| words::state(phase, false, 0));
         match phase {
             Some((state, _)) => (state, "rows appear as they come".to_owned()),
             None if !self.heard => (format!("asking for {name}…"), "rows appear as they come".to_owned()),
@@ -229,7 +229,8 @@ impl<C: Content> Pane for TablePane<C> {
             spans.push(Span::styled(" faults only", theme.title_filter));
         }
         let now = look.now.as_second();
-        let states = self.grid.table().sources().values().filter_map(|phase| words::state(phase, now));
+        let any = self.grid.total() > 0;
+        let states = self.grid.table().sources().values().filter_map(|phase| words::state(phase, any, now));
         let error = self.error.as_ref().map(|e| (e.message.clone(), true));
         for (text, bad) in self.content.remark(&self.grid).into_iter().chain(states).chain(error) {
             let style = if bad { theme.warning } else { theme.dim };

@@ -31,8 +31,8 @@ pub fn head(name: &str, scope: &str, grid: &Grid, theme: &Theme) -> Vec<Span<'st
     spans
 }
 
-/// What of a source is not live, and whether that is bad; `None` if all is well.
-pub fn state(phase: &Phase, now: i64) -> Option<(String, bool)> {
+/// What of a source is not live, and whether that is bad; `None` if all is well. `any`: rows of it are shown.
+pub fn state(phase: &Phase, any: bool, now: i64) -> Option<(String, bool)> {
     Some(match phase {
         Phase::Live => return None,
         Phase::Connecting => ("connecting…".to_owned(), false),
@@ -43,6 +43,7 @@ pub fn state(phase: &Phase, now: i64) -> Option<(String, bool)> {
         Phase::Polling { every_seconds, reason } => {
             (format!("polling every {every_seconds} s ({reason})"), true)
         }
+        Phase::Reconnecting { reason, .. } if !any => (format!("trying again: {reason}"), true),
         Phase::Reconnecting { reason, since, .. } => {
             let old = crate::rows::cell::age(now - since);
             (format!("stale since {old}, reconnecting: {reason}"), true)
@@ -98,10 +99,11 @@ mod tests {
 
     #[test]
     fn only_what_is_live_needs_no_words() {
-        assert_eq!(state(&Phase::Live, 0), None);
+        assert_eq!(state(&Phase::Live, true, 0), None);
         let broken = Phase::Reconnecting { reason: "reset".into(), since: 40, attempt: 2 };
-        assert_eq!(state(&broken, 100), Some(("stale since 60s, reconnecting: reset".into(), true)));
+        assert_eq!(state(&broken, true, 100), Some(("stale since 60s, reconnecting: reset".into(), true)));
+        assert_eq!(state(&broken, false, 100), Some(("trying again: reset".into(), true)));
         let loading = Phase::Loading { seen: 1200, expected: Some(3000) };
-        assert_eq!(state(&loading, 0), Some(("loading 1,200 of 3,000…".into(), false)));
+        assert_eq!(state(&loading, false, 0), Some(("loading 1,200 of 3,000…".into(), false)));
     }
 }

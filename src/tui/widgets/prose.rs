@@ -26,6 +26,9 @@ pub enum Ink {
     Good,
     Key,
     Value,
+    Help,
+    HelpKey,
+    HelpSection,
 }
 
 impl Ink {
@@ -44,6 +47,9 @@ impl Ink {
             Ink::Good => theme.success,
             Ink::Key => theme.menu_key,
             Ink::Value => theme.yaml_value,
+            Ink::Help => theme.help,
+            Ink::HelpKey => theme.help_key,
+            Ink::HelpSection => theme.help_section,
         }
     }
 }

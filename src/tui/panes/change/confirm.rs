@@ -220,7 +220,9 @@ impl ConfirmPane {
         if self.naming.take().is_some() {
             return Handled::Yes;
         }
-        let nothing = self.card.as_ref().is_some_and(|c| c.facts.preview.diff.is_empty());
+        // Before the server has said that nothing would change, or where it refused, what was typed is still wanted.
+        let asked = matches!(self.stage, Stage::Asking) && self.error.is_none();
+        let nothing = asked && self.card.as_ref().is_some_and(|c| c.facts.preview.diff.is_empty());
         if !nothing && self.edit.as_mut().is_some_and(Editing::keeps) {
             self.hint = Some("Esc again throws the edit away; e goes back to it".to_owned());
             return Handled::Yes;

@@ -48,9 +48,10 @@ impl Resources {
         let named = |cluster: &str, words: String| {
             if several && !cluster.is_empty() { format!("{cluster}: {words}") } else { words }
         };
+        let any = self.grid.total() > 0;
         let mut states = Vec::new();
         for (cluster, phase) in self.grid.table().sources() {
-            let Some((words, bad)) = words::state(phase, look.now.as_second()) else { continue };
+            let Some((words, bad)) = words::state(phase, any, look.now.as_second()) else { continue };
             states.push((named(cluster, words), bad));
         }
         for (cluster, error) in &self.errors {

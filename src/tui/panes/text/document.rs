@@ -142,8 +142,8 @@ impl Document {
         };
     }
 
-    /// To the next match, or the one before; from the last to the first.
-    pub fn next_match(&mut self, forward: bool) {
+    /// To the next match, or the one before; from the last to the first. False where nothing is searched for.
+    pub fn next_match(&mut self, forward: bool) -> bool {
         let line = if forward {
             self.found.iter().find(|l| **l > self.cursor).or(self.found.first())
         } else {
@@ -152,6 +152,7 @@ impl Document {
         if let Some(line) = line.copied() {
             self.reveal(line);
         }
+        self.pattern.is_some()
     }
 
     /// Which match the cursor is on, counted from 1, and how many there are.

@@ -277,8 +277,8 @@ impl TextPane {
                 self.document.top.1 = 0;
             }
             "fold" => self.document.fold(),
-            "next_match" => self.document.next_match(true),
-            "previous_match" => self.document.next_match(false),
+            "next_match" | "previous_match" if self.document.next_match(name == "next_match") => {}
+            "next_match" | "previous_match" => cx.flash(Flash::info("nothing is searched for: / begins")),
             "copy" => self.copy(cx),
             "save" => self.save(cx),
             "refresh" => self.fetch(cx),
