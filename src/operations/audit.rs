@@ -283,8 +283,8 @@ fn table_row(row: &AuditRow) -> Arc<Row> {
     let milliseconds =
         row.milliseconds.map_or(Cell::Unknown, |ms| Cell::Number(i64::try_from(ms).unwrap_or(i64::MAX)));
     Arc::new(Row {
-        // Padded, so that names sort as numbers do.
-        key: RowKey::new("", "", format!("{:010}", row.seq)),
+        // Names are ordered by the numbers in them.
+        key: RowKey::new("", "", row.seq.to_string()),
         cells: [
             Cell::status(row.kind.as_str(), tone),
             Cell::text(&row.actor),

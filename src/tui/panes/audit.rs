@@ -30,7 +30,7 @@ pub fn pane() -> TablePane<Audit> {
 impl Audit {
     /// All of the row under the cursor.
     fn enter(&mut self, grid: &Grid, cx: &mut Cx<'_>) {
-        // The row's name is its number, padded.
+        // The row's name is its number.
         let Some(seq) = grid.selected().and_then(|row| row.key.name.parse::<u64>().ok()) else { return };
         let arguments = json!({ "details": true, "limit": 1, "cursor": (seq + 1).to_string() });
         self.details = Some((cx.call(Request::new("audit_list", arguments)), seq));
