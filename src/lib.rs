@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | [`tui`], [`mcp`], [`rest`], [`cli`] | the doors | [`gate`], [`rows`], [`bus`], [`base`] |
 //! | [`operations`] | one file a noun; the only room that composes domains | every domain, [`gate`], [`store`], [`rows`], [`bus`], [`base`] |
-//! | [`gate`], [`kube`], [`session`] | the gate; the domains | [`store`], [`rows`], [`bus`], [`base`]; never each other |
+//! | [`gate`], [`kube`], [`k9s`], [`session`] | the gate; the domains | [`store`], [`rows`], [`bus`], [`base`]; never each other |
 //! | [`store`] | durable state: audit chain, approvals, grants | [`rows`], [`bus`], [`base`] |
 //! | [`rows`], [`bus`], [`base`] | tables as data; the event channel; errors, ids, clock, safe text | downwards only |
 //! | [`lab`] | the practice fleet | [`base`], [`rows`] |
@@ -34,6 +34,7 @@ pub mod base;
 pub mod bus;
 pub mod cli;
 pub mod gate;
+pub mod k9s;
 pub mod kube;
 pub mod lab;
 pub mod mcp;

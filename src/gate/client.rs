@@ -19,7 +19,7 @@ use crate::bus::Events;
 use crate::rows::{Line, TableDelta, TableFeed};
 
 /// One call to make.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq)]
 pub struct Request {
     pub operation: String,
     #[serde(default)]

@@ -110,6 +110,16 @@ impl Cluster {
         self.settings.load().server.clone()
     }
 
+    /// What the kubeconfig calls the cluster of this context.
+    pub fn cluster_name(&self) -> String {
+        self.settings.load().cluster.clone()
+    }
+
+    /// What the kubeconfig calls the user of this context.
+    pub fn user_name(&self) -> String {
+        self.settings.load().user.clone()
+    }
+
     /// The context's namespace, else `default`.
     pub fn default_namespace(&self) -> String {
         self.settings.load().default_namespace.clone()

@@ -70,6 +70,15 @@ impl Clusters {
         self.state.lock().current.clone()
     }
 
+    /// What `KUBECONFIG` is to be for a command that is to see the same contexts; empty for what it does by itself.
+    pub fn kubeconfig(&self) -> String {
+        match (&self.options.kubeconfig, &self.variable) {
+            (Some(file), _) => file.display().to_string(),
+            (None, Some(variable)) => variable.to_string_lossy().into_owned(),
+            (None, None) => String::new(),
+        }
+    }
+
     /// Why the kubeconfig could not be read the last time.
     pub fn problem(&self) -> Option<Error> {
         self.state.lock().problem.clone()

@@ -14,6 +14,7 @@ mod contexts;
 mod discovery;
 mod error;
 mod exec_plugin;
+pub mod extra;
 mod gzip;
 mod kinds;
 mod launcher;

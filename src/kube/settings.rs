@@ -24,6 +24,9 @@ pub(super) struct Settings {
     /// As written in the kubeconfig: `https://host:port`.
     pub(super) server: String,
     pub(super) default_namespace: String,
+    /// What the context calls its cluster and its user.
+    pub(super) cluster: String,
+    pub(super) user: String,
     /// Of all that concerns this context, to see whether a changed file changed it.
     pub(super) digest: [u8; 32],
     source: Source,
@@ -70,6 +73,8 @@ impl Settings {
             context: context.into(),
             server: cluster.and_then(|c| c.server.clone()).unwrap_or_default(),
             default_namespace: namespace.unwrap_or_else(|| "default".into()),
+            cluster: named.map(|c| c.cluster.clone()).unwrap_or_default(),
+            user: named.and_then(|c| c.user.clone()).unwrap_or_default(),
             digest: hash.finalize().into(),
             source: Source::File(file.clone()),
             prepared: OnceCell::new(),
@@ -83,6 +88,8 @@ impl Settings {
             context: IN_CLUSTER.into(),
             server: config.cluster_url.to_string(),
             default_namespace: config.default_namespace,
+            cluster: IN_CLUSTER.to_owned(),
+            user: String::new(),
             digest: [0; 32],
             source: Source::InCluster,
             prepared: OnceCell::new(),

@@ -12,7 +12,7 @@ use super::{Deck, common};
 use crate::base::Result;
 use crate::gate::Target;
 use crate::kube::objects::Place;
-use crate::kube::{Cluster, Resource, Selection};
+use crate::kube::{Cluster, Resource, Selection, extra};
 
 // A doc comment on one of these structs would become the help text of every command that flattens it: clap takes the
 // innermost. Hence plain comments.
@@ -121,6 +121,15 @@ pub struct Query {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<String>,
+    /// As typed after / in the console: `cpu>500m && status!=Running`, `web.*crash`, `!(age<1h || -f wbcr)`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Columns by a path into the object beside the usual ones: `IMAGE:.spec.containers[*].image`. Flags behind a bar:
+    /// N amount, T time, S status, W wide.
+    #[arg(long = "add-column")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_columns: Vec<String>,
     /// Only those that need a look: failing, waiting, not ready.
     #[arg(long)]
     #[serde(default)]
@@ -150,9 +159,11 @@ impl Query {
     }
 
     /// What of this kind is asked for.
-    pub fn selection(&mut self, resource: Resource) -> Selection {
-        Selection::all(resource, self.within.namespace.take())
+    pub fn selection(&mut self, resource: Resource) -> Result<Selection> {
+        let extra = extra::specs(&self.add_columns)?;
+        Ok(Selection::all(resource, self.within.namespace.take())
             .selecting(self.labels.take(), self.fields.take())
+            .with_columns(extra))
     }
 }
 

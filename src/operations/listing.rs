@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::base::{Error, Result};
 use crate::kube::{Cluster, Listing, Selection};
-use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, Tone};
+use crate::rows::filter::{Filter, Shape, Sieve, Tester};
+use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, Tone};
 
 /// About 2,500 tokens of rows.
 const PAGE: usize = 80;
@@ -48,6 +49,8 @@ fn is_zero(n: &usize) -> bool {
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub faults: bool,
+    /// In the language of the console's filter.
+    pub filter: Option<String>,
     pub limit: Option<u32>,
     pub cursor: Option<String>,
     pub columns: Option<Vec<String>>,
@@ -55,6 +58,8 @@ pub struct Wanted {
     pub namespaces: bool,
     /// The columns given if none are named; empty is all that are not wide.
     pub usual: &'static [&'static str],
+    /// Given beside the usual.
+    pub added: Vec<String>,
     /// Seconds since the epoch, for ages.
     pub now: i64,
 }
@@ -65,8 +70,61 @@ pub async fn page(cluster: &Arc<Cluster>, selection: Selection, wanted: Wanted) 
     tokio::task::spawn_blocking(move || paged(listing, &wanted)).await.map_err(Error::internal)?
 }
 
+/// A filter for these columns. Labels are the server's to select by, before there are any rows.
+fn understood(text: &str, columns: &[Column]) -> Result<Filter> {
+    let wrong = |what: String| {
+        Error::invalid(format!("the filter {text:?}: {what}"))
+            .next("Such as: cpu>500m && status!=Running, web.*crash, !done, -f wbcr, age<1h || restarts>3.")
+    };
+    let parsed = Filter::parse(text, columns).map_err(wrong)?;
+    match parsed.labels {
+        None => Ok(parsed.filter),
+        Some(labels) => Err(Error::invalid(format!("the filter {text:?} selects by label"))
+            .next(format!("Give {labels:?} as the argument labels, and only the rest as the filter."))),
+    }
+}
+
+/// The columns that a selection adds.
+pub fn names(selection: &Selection) -> Vec<String> {
+    selection.extra.iter().map(|spec| spec.name.to_string()).collect()
+}
+
+/// Narrows a feed by a filter. What the filter does not fit is told as the feed's failure.
+pub fn sifted(mut feed: TableFeed, filter: Option<String>, namespaces: bool) -> TableFeed {
+    let Some(text) = filter else { return feed };
+    let (sender, narrowed) = crate::rows::feed();
+    tokio::spawn(async move {
+        let mut sieve = Sieve::new(&text, namespaces);
+        loop {
+            let delta = tokio::select! {
+                delta = feed.next() => delta,
+                () = sender.closed() => return,
+            };
+            let Some(delta) = delta else { return };
+            let wrong = delta.columns.as_ref().and_then(|columns| understood(&text, columns).err());
+            if let Some(error) = wrong {
+                let phase = Phase::Failed { error };
+                let sources = vec![SourceState { cluster: "".into(), phase }];
+                sender.merge(TableDelta { sources, ..TableDelta::default() });
+                return;
+            }
+            // What is wrong with the filter was said above.
+            if let Ok(delta) = sieve.pass(delta, jiff::Timestamp::now().as_second()) {
+                sender.merge(delta);
+            }
+        }
+    });
+    narrowed
+}
+
 fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
     let Listing { columns, mut rows, phase } = listing;
+    if let Some(text) = &wanted.filter {
+        let filter = understood(text, &columns)?;
+        let shape = Shape::usual(&columns, false, wanted.namespaces);
+        let mut tester = Tester::new(&filter, &shape, wanted.now);
+        rows.retain(|row| tester.passes(row));
+    }
     let mut page = Page { total: rows.len(), note: note(&phase), ..Page::default() };
     let status = columns.iter().position(|c| c.kind == ColumnKind::Status);
     for row in &rows {
@@ -179,6 +237,8 @@ fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
         picked.extend(columns.iter().enumerate().filter(|(_, c)| !c.wide).map(|(at, _)| Picked::Cell(at)));
     } else {
         picked.extend(wanted.usual.iter().filter_map(|name| find(name)));
+        let added = wanted.added.iter().filter(|name| !wanted.usual.contains(&name.as_str()));
+        picked.extend(added.filter_map(|name| find(name)));
     }
     Ok(picked)
 }
@@ -222,6 +282,17 @@ mod tests {
         }
         assert_eq!(seen.len(), 250);
         assert!(seen.is_sorted());
+    }
+
+    #[test]
+    fn a_filter_narrows_what_is_counted_and_says_what_it_does_not_understand() {
+        let wanted = |filter: &str| Wanted { filter: Some(filter.into()), now: 60, ..Wanted::default() };
+        let page = paged(listing(50), &wanted("status=failed && age<2m")).unwrap();
+        assert_eq!((page.total, page.rows.len()), (5, 5));
+        let error = paged(listing(1), &wanted("statsu!=failed")).unwrap_err();
+        assert!(error.message.contains("did you mean STATUS?"), "{}", error.message);
+        let error = paged(listing(1), &wanted("app=web && status=failed")).unwrap_err();
+        assert!(error.next_step().contains("argument labels"), "{}", error.next_step());
     }
 
     #[test]

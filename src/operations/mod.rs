@@ -9,8 +9,10 @@ mod common;
 mod config;
 mod container;
 mod event;
+mod folder;
 mod grant;
 mod input;
+mod k9s;
 mod kind;
 mod listing;
 mod log;
@@ -31,12 +33,15 @@ use std::sync::Arc;
 use crate::base::config::Effective;
 use crate::gate::Definition;
 use crate::gate::auth::Tokens;
+use crate::k9s::Folders;
 use crate::kube::Clusters;
 use crate::session::Session;
 
 /// The domains that operations work on.
 pub struct Deck {
     pub kube: Arc<Clusters>,
+    /// Where a k9s user's files are.
+    pub k9s: Folders,
     pub session: Arc<Session>,
     pub config: Arc<Effective>,
     pub tokens: Arc<Tokens>,
@@ -50,7 +55,9 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     config::LIST,
     container::LIST,
     event::LIST,
+    folder::LIST,
     grant::LIST,
+    k9s::LIST,
     kind::LIST,
     log::LIST,
     manifest::LIST,

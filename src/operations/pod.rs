@@ -48,14 +48,16 @@ impl Operation for PodList {
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
-        let selection = input.query.selection(Resource::pods());
+        let selection = input.query.selection(Resource::pods())?;
         let wanted = Wanted {
             faults: input.query.faults,
+            filter: input.query.filter,
             limit: input.query.limit,
             cursor: input.query.cursor,
             columns: input.columns,
             namespaces: selection.namespace.is_none(),
             usual: &["READY", "STATUS", "RESTARTS", "AGE"],
+            added: listing::names(&selection),
             now: cx.now().as_second(),
         };
         listing::page(&cluster, selection, wanted).await
@@ -64,7 +66,9 @@ impl Operation for PodList {
     async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
-        let selection = input.query.selection(Resource::pods());
-        Ok(Watch::table(cluster.watch(selection)))
+        let filter = input.query.filter.take();
+        let selection = input.query.selection(Resource::pods())?;
+        let namespaces = selection.namespace.is_none();
+        Ok(Watch::table(listing::sifted(cluster.watch(selection), filter, namespaces)))
     }
 }

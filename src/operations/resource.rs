@@ -35,7 +35,7 @@ struct ResourceList;
 impl ResourceList {
     async fn selection(cluster: &Cluster, input: &mut ResourceListInput) -> Result<Selection> {
         let resource = cluster.resolve(&input.kind).await?;
-        Ok(input.query.selection(resource))
+        input.query.selection(resource)
     }
 }
 
@@ -65,10 +65,12 @@ impl Operation for ResourceList {
         let selection = Self::selection(&cluster, &mut input).await?;
         let wanted = Wanted {
             faults: input.query.faults,
+            filter: input.query.filter,
             limit: input.query.limit,
             cursor: input.query.cursor,
             columns: input.columns,
             namespaces: selection.namespace.is_none() && selection.resource.namespaced,
+            added: listing::names(&selection),
             usual: if selection.resource.is_pods() { &["READY", "STATUS", "RESTARTS", "AGE"] } else { &[] },
             now: cx.now().as_second(),
         };
@@ -78,7 +80,9 @@ impl Operation for ResourceList {
     async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
+        let filter = input.query.filter.take();
         let selection = Self::selection(&cluster, &mut input).await?;
-        Ok(Watch::table(cluster.watch(selection)))
+        let namespaces = selection.namespace.is_none() && selection.resource.namespaced;
+        Ok(Watch::table(listing::sifted(cluster.watch(selection), filter, namespaces)))
     }
 }

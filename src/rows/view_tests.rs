@@ -1,5 +1,4 @@
 use super::*;
-use crate::rows::filter::Parsed;
 use crate::rows::{Cell, Column, ColumnKind, RowKey, Source, TableDelta, Tone};
 
 fn row(name: &str, n: i64) -> Arc<Row> {
@@ -17,7 +16,7 @@ fn upserts(rows: Vec<Arc<Row>>) -> TableDelta {
 
 fn plan(filter: &str, by: Source, descending: bool) -> Plan {
     let columns = [Column::new("N", ColumnKind::Number)];
-    let Ok(Parsed::Local(filter)) = Filter::parse(filter, &columns) else { panic!("{filter}") };
+    let filter = Filter::parse(filter, &columns).unwrap().filter;
     let shape = Shape { sources: vec![Source::Name, Source::Cell(0)] };
     Plan { filter, shape, sort: Sort { by, descending } }
 }
@@ -228,11 +227,21 @@ fn measure() {
         time("apply", &mut || {
             table.apply(upserts(rows.clone()), None);
         });
-        let columns = [Column::new("N", ColumnKind::Number)];
+        let columns = ["READY", "STATUS", "N", "CPU", "MEM", "IP", "NODE", "AGE"].map(|name| {
+            let kind = match name {
+                "READY" => ColumnKind::Ratio,
+                "N" => ColumnKind::Number,
+                "CPU" => ColumnKind::Cpu,
+                "MEM" => ColumnKind::Memory,
+                "AGE" => ColumnKind::Age,
+                _ => ColumnKind::Text,
+            };
+            Column::new(name, kind)
+        });
         let mut sources = vec![Source::Cluster, Source::Namespace, Source::Name];
         sources.extend((0..8).map(Source::Cell));
         let run = |table: &Table, view: &mut View, filter: &str, by: Source| {
-            let Ok(Parsed::Local(filter)) = Filter::parse(filter, &columns) else { panic!() };
+            let filter = Filter::parse(filter, &columns).unwrap().filter;
             let plan = Plan {
                 filter,
                 shape: Shape { sources: sources.clone() },
@@ -251,6 +260,12 @@ fn measure() {
         time("filter cra", &mut || run(&table, &mut view, "cra", Source::Namespace));
         time("filter web.*crash", &mut || run(&table, &mut view, "web.*crash", Source::Namespace));
         time("filter !run", &mut || run(&table, &mut view, "!run", Source::Namespace));
+        time("filter !crash && n<9 || …", &mut || {
+            run(&table, &mut view, "!crash && n<9 || node-1.. && n>=15", Source::Namespace)
+        });
+        time("filter cpu>100m mem>=1Gi", &mut || {
+            run(&table, &mut view, "cpu>100m mem>=100Mi", Source::Namespace)
+        });
         time("filter -f wbcrsh", &mut || run(&table, &mut view, "-f wbcrsh", Source::Namespace));
         time("no filter", &mut || run(&table, &mut view, "", Source::Namespace));
         let changed: Vec<_> = (0..1000)

@@ -60,6 +60,9 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("show_me"),
     plain("ask"),
     with("command", Takes::Words),
+    // A person's own: the name of a hotkey or a plugin.
+    with("hotkey", Takes::Words),
+    ActionInfo { name: "plugin", takes: Takes::Words, changes: true },
     with("operation", Takes::Operation),
     // Moving, in tables, texts and lists.
     plain("up"),
@@ -100,6 +103,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("logs"),
     plain("logs_previous"),
     plain("events"),
+    change("apply"),
     change("edit"),
     change("delete"),
     change("kill"),

@@ -10,6 +10,7 @@ use compact_str::CompactString;
 
 use super::object::Namespaces;
 use super::shared::KindInfo;
+pub use super::words::well_known;
 use crate::base::{Error, Result};
 
 /// What a line asks for.
@@ -35,6 +36,10 @@ pub enum Command {
     Theme(Option<CompactString>),
     /// Another keymap, by name; without one, say which there are.
     Keymap(Option<CompactString>),
+    /// What was found of a k9s user's files.
+    K9s,
+    /// A folder of manifests; without one, what was saved.
+    Dir(Option<String>),
     /// Objects of a kind.
     Resources(Wanted),
 }
@@ -69,6 +74,9 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["namespaces", "namespace", "ns"], "the namespaces, or go to one"),
     (&["theme", "skin"], "another theme"),
     (&["keymap"], "another keymap"),
+    (&["dir", "d", "ls"], "a folder of manifests: :dir PATH"),
+    (&["screendumps", "screendump", "sd"], "what Ctrl-s has saved"),
+    (&["k9s", "plugins", "hotkeys"], "what was found of k9s' files, and what cannot be used"),
 ];
 
 /// The commands for the help: the words, and what they do.
@@ -114,8 +122,22 @@ pub fn parse(line: &str) -> Result<Command> {
             Ok(Command::Namespace(one("a namespace")?.map(|n| Namespaces::parse(&n))))
         }
         Some("theme") => Ok(Command::Theme(one("a theme")?.map(Into::into))),
+        Some("dir") => Ok(Command::Dir(Some(one("a folder")?.unwrap_or_else(|| ".".to_owned())))),
+        Some("screendumps") => none(Command::Dir(None)),
+        Some("k9s") => none(Command::K9s),
         Some("keymap") => Ok(Command::Keymap(one("a keymap")?.map(Into::into))),
         _ => wanted(first, rest, line).map(Command::Resources),
+    }
+}
+
+/// Whether a command leads somewhere in every cluster: it is one of ours, or a kind that is known without asking.
+pub fn leads_somewhere(command: &Command) -> bool {
+    match command {
+        Command::Resources(wanted) => {
+            let plain = wanted.kind.split('.').next().unwrap_or_default();
+            well_known(&wanted.kind).is_some() || well_known(plain) == Some(wanted.kind.as_str())
+        }
+        _ => true,
     }
 }
 

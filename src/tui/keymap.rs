@@ -322,6 +322,31 @@ impl Keymap {
         })
     }
 
+    /// What holds a key in these modes.
+    pub fn held(&self, modes: &[&str], key: Key) -> Option<&Binding> {
+        modes.iter().find_map(|mode| {
+            let mode = CompactString::new(mode);
+            let at = *self.index.get(&(mode.clone(), key))?;
+            self.modes.get(&mode)?.get(at)
+        })
+    }
+
+    /// Adds a binding behind those that a mode has.
+    pub fn add(&mut self, mode: &str, binding: Binding) {
+        let mode = CompactString::new(mode);
+        let bindings = self.modes.entry(mode.clone()).or_default();
+        for key in &binding.keys {
+            self.index.insert((mode.clone(), *key), bindings.len());
+        }
+        bindings.push(binding);
+    }
+
+    /// What a key, as files write it, runs in these modes.
+    pub fn bound(&self, modes: &[&str], key: &str) -> Result<Option<&Action>> {
+        let found = self.held(modes, Key::parse(key)?);
+        Ok(found.map(|binding| &binding.action))
+    }
+
     /// The bindings that hold in these modes, in the order of the bar: those of the most specific mode first, none
     /// whose keys all mean something else there.
     pub fn bindings<'a>(

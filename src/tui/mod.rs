@@ -40,7 +40,9 @@ pub mod shared;
 pub mod skin;
 pub mod terminal;
 pub mod theme;
+pub mod user;
 pub mod widgets;
+mod words;
 
 pub use app::{App, Options};
 

@@ -131,6 +131,8 @@ pub enum Route {
     Timeline,
     Participants,
     Grants,
+    /// A folder on this machine; without one, what was saved.
+    Dir(Option<String>),
     Aliases,
     /// Every operation, to choose one.
     Palette,

@@ -141,6 +141,14 @@ pub trait Pane: Send {
         None
     }
 
+    /// The texts of the row under the cursor by their columns' names, for `$COL-NAME` of a plugin.
+    fn cells(&self, _now: Timestamp) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// What the person has set up (views, jumps) was read, or read again.
+    fn set_up(&mut self, _cx: &mut Cx<'_>) {}
+
     /// What the pane shows, for agents and other participants.
     fn focus(&self) -> PaneFocus {
         PaneFocus::default()

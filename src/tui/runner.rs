@@ -223,6 +223,15 @@ async fn outbound(app: &mut App, guard: &mut Guard, sources: &mut Sources) -> Re
                 sources.input = Some(Input::start());
                 app.edited(ticket, result);
             }
+            Outbound::Terminal { ticket, request } => {
+                if let Some(input) = sources.input.take() {
+                    input.stop().await;
+                }
+                let client = app.client().clone();
+                let result = guard.lend(client.call(request)).await;
+                sources.input = Some(Input::start());
+                app.returned(ticket, result?);
+            }
         }
     }
     Ok(())

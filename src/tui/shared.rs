@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::keymap::Keymap;
 use super::object::Namespaces;
+use super::user::Setup;
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, SafeText};
 use crate::bus::{CallEvent, CallPhase, Event, Level, Message};
@@ -49,6 +50,8 @@ pub struct Shared {
     pub pointers: Vec<Pointer>,
     /// The keys, for the help. The application puts its own here.
     pub keymap: Arc<Keymap>,
+    /// What a k9s user has set up.
+    pub user: Arc<Setup>,
 }
 
 /// One cluster in one line.
@@ -182,6 +185,7 @@ impl Shared {
             store_blocked: None,
             pointers: Vec::new(),
             keymap: Arc::default(),
+            user: Arc::default(),
         }
     }
 
@@ -196,14 +200,10 @@ impl Shared {
     /// The kind that a word names: plural, singular, short name, `plural.group` or `group/version/plural`.
     pub fn kind(&self, word: &str) -> Option<&KindInfo> {
         let word = word.to_lowercase();
-        let exact = |k: &&KindInfo| {
-            k.id == word
-                || k.plural == word
-                || k.singular == word
-                || k.short_names.iter().any(|s| *s == word)
-                || k.kind.to_lowercase() == word
-        };
-        self.kinds.iter().find(exact).or_else(|| self.kinds.iter().find(|k| k.is_path(&word)))
+        self.kinds
+            .iter()
+            .find(|kind| kind.goes_by(&word))
+            .or_else(|| self.kinds.iter().find(|k| k.is_path(&word)))
     }
 
     /// Takes note of an event; whether the screen shows something of it.
@@ -309,6 +309,21 @@ impl Shared {
 }
 
 impl KindInfo {
+    /// Whether a word, in lower case, is one of its names.
+    pub fn goes_by(&self, word: &str) -> bool {
+        self.id == word
+            || self.plural == word
+            || self.singular == word
+            || self.short_names.iter().any(|s| *s == word)
+            || self.kind.to_lowercase() == word
+    }
+
+    /// As k9s names it: `apps/v1/deployments`, `v1/pods`.
+    pub fn gvr(&self) -> String {
+        let parts = [&self.group, &self.version, &self.plural];
+        parts.iter().filter(|part| !part.is_empty()).map(|part| part.as_str()).collect::<Vec<_>>().join("/")
+    }
+
     /// `apps/v1/deployments`, `v1/pods`, `apps/deployments`.
     fn is_path(&self, word: &str) -> bool {
         let mut parts = word.rsplit('/');

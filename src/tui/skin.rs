@@ -461,6 +461,22 @@ k9s:
         assert!(warnings.iter().any(|w| w.contains("newColor") && w.contains("blurple")), "{warnings:?}");
     }
 
+    /// Skins that nobody here wrote, where they are at hand: `QD_K9S_CORPUS=…/k9s cargo test corpus`.
+    #[test]
+    fn every_skin_of_the_corpus_loads() {
+        let Some(corpus) = std::env::var_os("QD_K9S_CORPUS").map(PathBuf::from) else { return };
+        let folder = corpus.join("skins");
+        let mut count = 0;
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+            let loaded = load(&name, std::slice::from_ref(&folder))
+                .unwrap_or_else(|e| panic!("{name}: {}", e.message));
+            assert!(loaded.file.is_some(), "{name}");
+            count += 1;
+        }
+        assert!(count >= 25, "only {count} skins");
+    }
+
     #[test]
     fn what_is_no_skin_is_refused() {
         assert!(parse("x", "just: text").is_err());

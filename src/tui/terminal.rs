@@ -97,6 +97,19 @@ impl Guard {
         execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text)).map_err(lost)
     }
 
+    /// Gives the terminal to a command for as long as `work` takes, with nobody else reading its input.
+    ///
+    /// # Errors
+    ///
+    /// The terminal cannot be taken back.
+    pub async fn lend<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        give_back();
+        let done = work.await;
+        enter(self.options).map_err(lost)?;
+        self.redraw()?;
+        Ok(done)
+    }
+
     /// Rings the bell.
     pub fn bell(&mut self) -> Result<()> {
         let backend = self.terminal.backend_mut();

@@ -178,6 +178,7 @@ Examples:
   qd lab                                try it on a practice fleet
   qd pod list -n shop -o json           the same from a shell
   qd deployment scale api --replicas 5 -n shop --reason 'more traffic'
+  qd import k9s                         what holds here of your k9s files, and what does not
   qd mcp                                what an assistant's MCP configuration starts
 ";
 
@@ -221,7 +222,8 @@ impl From<Error> for Stop {
     }
 }
 
-pub fn parse(arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Stop> {
+pub fn parse(mut arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Stop> {
+    import(&mut arguments);
     let first = first_word(&arguments);
     let words: Vec<&str> = arguments[first..].iter().map_while(|a| a.to_str()).take(2).collect();
     let known = |word: &str| {
@@ -239,6 +241,18 @@ pub fn parse(arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Sto
             Ok(Invocation { common: words.common, choice: Choice::Console(opening) })
         }
         _ => whole(arguments, forms),
+    }
+}
+
+/// `qd import k9s` says what is found of k9s' files: they are read where they are, and nothing needs to be copied.
+fn import(arguments: &mut [OsString]) {
+    let first = first_word(arguments);
+    if let [word, what, ..] = &mut arguments[first..]
+        && word == "import"
+        && what == "k9s"
+    {
+        *word = "k9s".into();
+        *what = "show".into();
     }
 }
 

@@ -9,6 +9,7 @@ use crate::base::{Actor, ActorKind, Door, Paths, Result, Role, SharedClock, Syst
 use crate::bus::Bus;
 use crate::gate::auth::Tokens;
 use crate::gate::{Gate, Parts, Policy, Settings, bind};
+use crate::k9s::Folders;
 use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
 use crate::session::Session;
@@ -23,6 +24,8 @@ pub struct Setting {
     pub effective: Effective,
     /// The session's name from the command line.
     pub session: Option<String>,
+    /// Changes are asked for though files say read-only.
+    pub write: bool,
     /// Nothing is changed through this session, or through this door of the live one.
     pub read_only: bool,
 }
@@ -113,7 +116,8 @@ pub fn build(setting: &Setting) -> Result<Built> {
     });
     let session = Session::new(bus.clone(), clock.clone());
     let tokens = Arc::new(Tokens::new(setting.paths.state.join("tokens.json")));
-    let deck = Arc::new(Deck { kube, session, config: Arc::new(setting.effective.clone()), tokens });
+    let k9s = Folders::discover(|name| std::env::var(name).ok());
+    let deck = Arc::new(Deck { kube, k9s, session, config: Arc::new(setting.effective.clone()), tokens });
     let gate = Gate::new(Parts {
         operations: bind(operations::all(), &deck),
         bus,

@@ -106,6 +106,7 @@ async fn show(client: Client, setting: &Setting, opening: &Opening, read_only: b
         theme: filled(&config.screen.theme),
         keymap: filled(&config.screen.keymap),
         read_only,
+        write: setting.write,
         config_dir: Some(setting.paths.config.clone()),
         mouse: config.screen.mouse,
         own_editor: tui::terminal::has_editor(),

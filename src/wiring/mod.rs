@@ -83,6 +83,7 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
         .map_err(|e| Error::unavailable(format!("cannot start the runtime: {e}")))?;
     let setting = build::Setting {
         read_only: common.readonly || (effective.config.readonly && !common.write),
+        write: common.write,
         paths,
         effective,
         session: common.session,

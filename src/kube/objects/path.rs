@@ -18,15 +18,43 @@ pub enum PathError {
 enum Step {
     Key(String),
     Index(i64),
+    /// `[1:3]`, `[-2:]`: from the first to before the second.
+    Slice(Option<i64>, Option<i64>),
     All,
     /// Items whose field (by a path of keys) has this value.
     Where(Vec<String>, String),
+    /// Items whose field has another value, or is there whatever its value.
+    Unless(Vec<String>, String),
+    Having(Vec<String>),
+}
+
+/// A path that is read once, to be followed in many objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path(Vec<Step>);
+
+impl Path {
+    pub fn parse(path: &str) -> Result<Self, PathError> {
+        parse(path).map(Self)
+    }
+
+    /// What it leads to; nothing where something on the way is missing.
+    pub fn find<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+        let mut found = vec![value];
+        for step in &self.0 {
+            let mut next = Vec::with_capacity(found.len());
+            for value in found {
+                follow(value, step, &mut next);
+            }
+            found = next;
+        }
+        found
+    }
 }
 
 /// The part of `value` that `path` names. A path with `*` or a filter gives a list, of one item too.
 pub fn select(value: &Value, path: &str) -> Result<Value, PathError> {
     let steps = parse(path)?;
-    let many = steps.iter().any(|s| matches!(s, Step::All | Step::Where(..)));
+    let many = !steps.iter().all(|s| matches!(s, Step::Key(_) | Step::Index(_)));
     let mut found = vec![value];
     let mut at = String::new();
     for step in &steps {
@@ -60,14 +88,35 @@ fn follow<'a>(value: &'a Value, step: &Step, out: &mut Vec<&'a Value>) {
         }
         (Step::All, Value::Array(items)) => out.extend(items),
         (Step::All, Value::Object(map)) => out.extend(map.values()),
-        (Step::Where(field, wanted), Value::Array(items)) => out.extend(items.iter().filter(|item| {
-            let found = field.iter().try_fold(*item, |v, key| v.get(key));
-            found.is_some_and(|v| match v {
-                Value::String(s) => s == wanted,
-                other => *wanted == *other.to_string(),
-            })
-        })),
+        (Step::Slice(from, to), Value::Array(items)) => {
+            let place = |at: i64| {
+                let at = if at < 0 { items.len() as i64 + at } else { at };
+                usize::try_from(at).unwrap_or(0).min(items.len())
+            };
+            let (from, to) = (from.map_or(0, place), to.map_or(items.len(), place));
+            out.extend(items.get(from..to).into_iter().flatten());
+        }
+        (Step::Where(field, wanted), Value::Array(items)) => {
+            out.extend(items.iter().filter(|item| part(item, field).is_some_and(|v| is(v, wanted))));
+        }
+        (Step::Unless(field, wanted), Value::Array(items)) => {
+            out.extend(items.iter().filter(|item| part(item, field).is_some_and(|v| !is(v, wanted))));
+        }
+        (Step::Having(field), Value::Array(items)) => {
+            out.extend(items.iter().filter(|item| part(item, field).is_some()));
+        }
         _ => {}
+    }
+}
+
+fn part<'a>(item: &'a Value, field: &[String]) -> Option<&'a Value> {
+    field.iter().try_fold(item, |v, key| v.get(key))
+}
+
+fn is(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(s) => s == wanted,
+        other => *wanted == *other.to_string(),
     }
 }
 
@@ -76,7 +125,13 @@ fn describe(step: &Step) -> String {
         Step::Key(k) => k.clone(),
         Step::Index(i) => format!("[{i}]"),
         Step::All => "[*]".to_owned(),
+        Step::Slice(from, to) => {
+            let write = |at: &Option<i64>| at.map(|at| at.to_string()).unwrap_or_default();
+            format!("[{}:{}]", write(from), write(to))
+        }
         Step::Where(field, value) => format!("[?(@.{}==\"{value}\")]", field.join(".")),
+        Step::Unless(field, value) => format!("[?(@.{}!=\"{value}\")]", field.join(".")),
+        Step::Having(field) => format!("[?(@.{})]", field.join(".")),
     }
 }
 
@@ -144,16 +199,31 @@ fn bracket(inner: &str) -> Option<(Step, &str)> {
     }
     if let Some(filter) = inner.strip_prefix("?(") {
         let (filter, after) = filter.split_once(")]")?;
-        let (field, value) = filter.split_once("==")?;
-        let field = field.trim().strip_prefix("@.")?.split('.').map(str::to_owned).collect();
-        let value = value.trim().trim_matches(['"', '\'']).to_owned();
-        return Some((Step::Where(field, value), after));
+        let keys = |field: &str| -> Option<Vec<String>> {
+            Some(field.trim().strip_prefix("@.")?.split('.').map(str::to_owned).collect())
+        };
+        let word = |value: &str| value.trim().trim_matches(['"', '\'']).to_owned();
+        let step = if let Some((field, value)) = filter.split_once("!=") {
+            Step::Unless(keys(field)?, word(value))
+        } else if let Some((field, value)) = filter.split_once("==") {
+            Step::Where(keys(field)?, word(value))
+        } else {
+            Step::Having(keys(filter)?)
+        };
+        return Some((step, after));
     }
     let (index, after) = inner.split_once(']')?;
     // `[name="web"]`: how the server writes the path of a list's item.
     if let Some((key, value)) = index.split_once('=') {
         let value = value.trim_matches(['"', '\'']).to_owned();
         return Some((Step::Where(vec![key.trim_matches(['=', ' ']).to_owned()], value), after));
+    }
+    if let Some((from, to)) = index.split_once(':') {
+        let place = |text: &str| match text.trim() {
+            "" => Some(None),
+            number => number.parse().ok().map(Some),
+        };
+        return Some((Step::Slice(place(from)?, place(to)?), after));
     }
     match index.trim() {
         "*" => Some((Step::All, after)),
@@ -185,6 +255,19 @@ mod tests {
         ] {
             assert_eq!(select(&pod, path), Ok(expected), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_read_once_finds_what_is_there_and_nothing_else() {
+        let pod = json!({"spec": {"containers": [{"name": "a"}, {"name": "b", "ports": []}, {"name": "c"}]}});
+        let found =
+            |path: &str| Path::parse(path).unwrap().find(&pod).into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(found(".spec.containers[1:].name"), [json!("b"), json!("c")]);
+        assert_eq!(found(".spec.containers[:-1].name"), [json!("a"), json!("b")]);
+        assert_eq!(found("{.spec.containers[?(@.name!=\"b\")].name}"), [json!("a"), json!("c")]);
+        assert_eq!(found("spec.containers[?(@.ports)].name"), [json!("b")]);
+        assert_eq!(found(".spec.nodeName"), [] as [Value; 0]);
+        assert!(Path::parse("a[").is_err());
     }
 
     #[test]

@@ -28,6 +28,7 @@ use parking_lot::Mutex;
 use super::cluster::Cluster;
 use super::error::Result;
 use super::kinds::Resource;
+use crate::rows::spec::ColumnSpec;
 use crate::rows::{Column, Phase, Row, TableFeed, feed};
 use hub::{Hub, Lease};
 
@@ -43,19 +44,28 @@ pub struct Selection {
     pub fields: Option<String>,
     /// The rows are the containers of the pods that are selected.
     pub containers: bool,
+    /// Columns that are read from the whole object.
+    pub extra: Vec<ColumnSpec>,
 }
 
 impl Selection {
     /// Everything of a kind, in a namespace or in all.
     pub fn all(resource: Resource, namespace: Option<String>) -> Self {
         let namespace = namespace.filter(|n| resource.namespaced && !n.is_empty());
-        Self { resource, namespace, labels: None, fields: None, containers: false }
+        Self { resource, namespace, labels: None, fields: None, containers: false, extra: Vec::new() }
     }
 
     /// The containers of one pod.
     pub fn containers(namespace: String, pod: &str) -> Self {
         let all = Self::all(Resource::pods(), Some(namespace));
         Self { fields: Some(format!("metadata.name={pod}")), containers: true, ..all }
+    }
+
+    /// With columns that are read from the whole object, which is then fetched whole.
+    #[must_use]
+    pub fn with_columns(mut self, extra: Vec<ColumnSpec>) -> Self {
+        self.extra = extra;
+        self
     }
 
     /// Narrows it by selectors; empty ones are none.

@@ -240,7 +240,7 @@ impl Pump {
             .query_if("labelSelector", s.labels.as_deref())
             .query_if("fieldSelector", s.fields.as_deref());
         if self.shape.is_table() {
-            call = call.query("includeObject", "Metadata");
+            call = call.query("includeObject", self.shape.include_object());
         }
         if watch {
             call = call.query("watch", "true").query("allowWatchBookmarks", "true");

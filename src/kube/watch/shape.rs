@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Selection;
 use super::hub::Change;
 use crate::kube::error::{Error, Status};
+use crate::kube::extra::Extra;
 use crate::kube::tables::Layout;
 use crate::kube::wire::{self, Framing, TableEvent};
 use crate::kube::{containers, pods};
@@ -20,6 +21,7 @@ use crate::rows::Column;
 pub(super) struct Shape {
     cluster: Arc<str>,
     form: Form,
+    extra: Extra,
 }
 
 enum Form {
@@ -57,21 +59,25 @@ impl Shape {
             (false, true) => Form::Pods,
             (false, false) => Form::Table(None),
         };
-        Self { cluster, form }
+        Self { cluster, form, extra: Extra::new(&selection.extra) }
     }
 
     /// The columns, where they are known before the server says anything.
     pub(super) fn columns(&self) -> Option<Arc<[Column]>> {
         match &self.form {
-            Form::Pods => Some(pods::columns()),
+            Form::Pods => Some(self.extra.columns(&pods::columns())),
             Form::Containers => Some(containers::columns()),
-            Form::Table(layout) => layout.as_ref().map(|l| l.columns.clone()),
+            Form::Table(layout) => layout.as_ref().map(|l| self.extra.columns(&l.columns)),
         }
     }
 
     pub(super) fn accept_watch(&self) -> &'static str {
         match self.form {
-            Form::Pods => "application/vnd.kubernetes.protobuf;type=watch, application/json",
+            Form::Pods if self.extra.is_none() => {
+                "application/vnd.kubernetes.protobuf;type=watch, application/json"
+            }
+            // Paths lead through JSON.
+            Form::Pods => "application/json",
             Form::Containers => "application/json",
             Form::Table(_) => "application/json;as=Table;v=v1;g=meta.k8s.io, application/json",
         }
@@ -79,7 +85,8 @@ impl Shape {
 
     pub(super) fn accept_list(&self) -> &'static str {
         match self.form {
-            Form::Pods => "application/vnd.kubernetes.protobuf, application/json",
+            Form::Pods if self.extra.is_none() => "application/vnd.kubernetes.protobuf, application/json",
+            Form::Pods => "application/json",
             Form::Containers => "application/json",
             Form::Table(_) => "application/json;as=Table;v=v1;g=meta.k8s.io, application/json",
         }
@@ -87,6 +94,11 @@ impl Shape {
 
     pub(super) fn is_table(&self) -> bool {
         matches!(self.form, Form::Table(_))
+    }
+
+    /// How much of each object a Table brings along.
+    pub(super) fn include_object(&self) -> &'static str {
+        if self.extra.is_none() { "Metadata" } else { "Object" }
     }
 
     pub(super) fn framing(content_type: &str) -> Framing {
@@ -100,16 +112,63 @@ impl Shape {
         frame: Bytes,
         out: &mut Vec<Change>,
     ) -> Result<Told, String> {
+        let before = out.len();
+        let mut told = self.plain_event(framing, &frame, out)?;
+        if !self.extra.is_none() {
+            let event: Value = serde_json::from_slice(&frame).map_err(|e| e.to_string())?;
+            self.enrich(event.get("object").unwrap_or(&Value::Null), &mut out[before..]);
+            told.columns = told.columns.map(|columns| self.extra.columns(&columns));
+        }
+        Ok(told)
+    }
+
+    /// Puts the cells of extra columns into the rows that came of an object, a Table or a list.
+    fn enrich(&self, whole: &Value, rows: &mut [Change]) {
+        let base = match &self.form {
+            Form::Pods => pods::columns(),
+            Form::Table(Some(layout)) => layout.columns.clone(),
+            Form::Table(None) | Form::Containers => return,
+        };
+        let items = whole.get("rows").or_else(|| whole.get("items")).and_then(Value::as_array);
+        for (i, change) in rows.iter_mut().enumerate() {
+            let Change::Upsert(row) = change else { continue };
+            let object = match items {
+                Some(items) => items.get(i).map(|item| item.get("object").unwrap_or(item)),
+                None => Some(whole),
+            };
+            let cells = std::mem::take(&mut row.cells);
+            row.cells = self.extra.cells(&base, cells, object.unwrap_or(&Value::Null));
+        }
+    }
+
+    fn plain_event(
+        &mut self,
+        framing: Framing,
+        frame: &Bytes,
+        out: &mut Vec<Change>,
+    ) -> Result<Told, String> {
         match (&mut self.form, framing) {
-            (Form::Pods, Framing::Length) => protobuf_event(&self.cluster, frame, out),
-            (Form::Pods, Framing::Lines) => json_event(&self.cluster, &frame, out),
-            (Form::Containers, _) => containers_event(&self.cluster, &frame, out),
-            (Form::Table(layout), _) => table_event(&self.cluster, layout, &frame, out),
+            (Form::Pods, Framing::Length) => protobuf_event(&self.cluster, frame.clone(), out),
+            (Form::Pods, Framing::Lines) => json_event(&self.cluster, frame, out),
+            (Form::Containers, _) => containers_event(&self.cluster, frame, out),
+            (Form::Table(layout), _) => table_event(&self.cluster, layout, frame, out),
         }
     }
 
     /// Reads one page of a list.
     pub(super) fn page(&mut self, body: Bytes, out: &mut Vec<Change>) -> Result<Page, String> {
+        if self.extra.is_none() {
+            return self.plain_page(body, out);
+        }
+        let before = out.len();
+        let mut page = self.plain_page(body.clone(), out)?;
+        let whole: Value = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
+        self.enrich(&whole, &mut out[before..]);
+        page.columns = page.columns.map(|columns| self.extra.columns(&columns));
+        Ok(page)
+    }
+
+    fn plain_page(&mut self, body: Bytes, out: &mut Vec<Change>) -> Result<Page, String> {
         match &mut self.form {
             Form::Pods => {
                 let list = if wire::is_protobuf(&body) {

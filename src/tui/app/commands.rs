@@ -13,64 +13,11 @@ use crate::tui::prompt::PromptKind;
 /// How many places `[` can go back to.
 const PLACES: usize = 50;
 
-/// What kubectl's short names mean everywhere, for as long as discovery has not answered.
-const WELL_KNOWN: &[(&str, &str)] = &[
-    ("po", "pods"),
-    ("pod", "pods"),
-    ("pods", "pods"),
-    ("deploy", "deployments.apps"),
-    ("dp", "deployments.apps"),
-    ("deployment", "deployments.apps"),
-    ("deployments", "deployments.apps"),
-    ("sts", "statefulsets.apps"),
-    ("statefulset", "statefulsets.apps"),
-    ("statefulsets", "statefulsets.apps"),
-    ("ds", "daemonsets.apps"),
-    ("daemonset", "daemonsets.apps"),
-    ("daemonsets", "daemonsets.apps"),
-    ("rs", "replicasets.apps"),
-    ("replicaset", "replicasets.apps"),
-    ("replicasets", "replicasets.apps"),
-    ("svc", "services"),
-    ("service", "services"),
-    ("services", "services"),
-    ("no", "nodes"),
-    ("node", "nodes"),
-    ("nodes", "nodes"),
-    ("ns", "namespaces"),
-    ("namespace", "namespaces"),
-    ("namespaces", "namespaces"),
-    ("cm", "configmaps"),
-    ("configmap", "configmaps"),
-    ("configmaps", "configmaps"),
-    ("sec", "secrets"),
-    ("secret", "secrets"),
-    ("secrets", "secrets"),
-    ("ev", "events"),
-    ("event", "events"),
-    ("events", "events"),
-    ("job", "jobs.batch"),
-    ("jobs", "jobs.batch"),
-    ("cj", "cronjobs.batch"),
-    ("cronjob", "cronjobs.batch"),
-    ("cronjobs", "cronjobs.batch"),
-    ("ing", "ingresses.networking.k8s.io"),
-    ("ingresses", "ingresses.networking.k8s.io"),
-    ("pvc", "persistentvolumeclaims"),
-    ("persistentvolumeclaims", "persistentvolumeclaims"),
-    ("pv", "persistentvolumes"),
-    ("persistentvolumes", "persistentvolumes"),
-    ("sa", "serviceaccounts"),
-    ("serviceaccounts", "serviceaccounts"),
-    ("hpa", "horizontalpodautoscalers.autoscaling"),
-    ("crd", "customresourcedefinitions.apiextensions.k8s.io"),
-    ("crds", "customresourcedefinitions.apiextensions.k8s.io"),
-];
-
 impl App {
     /// Runs a line as typed after `:`.
     pub fn run_command(&mut self, line: &str) {
-        let line = line.trim();
+        let expanded = self.shared.user.expand(line);
+        let line = expanded.as_str();
         if !self.stack.is_empty() {
             self.hush();
         }
@@ -86,6 +33,13 @@ impl App {
             }
         }
         self.soil(Dirty::Input);
+    }
+
+    /// The same, on top of what is there: Esc comes back.
+    pub(super) fn run_command_above(&mut self, line: &str) {
+        self.above = true;
+        self.run_command(line);
+        self.above = false;
     }
 
     fn execute(&mut self, command: Command, line: &str) -> Result<()> {
@@ -119,6 +73,10 @@ impl App {
                 self.flash(Flash::info(format!("keymaps: {}", names.join(", "))));
                 return Ok(());
             }
+            Command::K9s => {
+                self.show_setup();
+                return Ok(());
+            }
             Command::Help => Route::Help { modes: self.modes() },
             Command::Aliases => Route::Aliases,
             Command::Audit => Route::Audit,
@@ -126,6 +84,7 @@ impl App {
             Command::Timeline => Route::Timeline,
             Command::Participants => Route::Participants,
             Command::Grants => Route::Grants,
+            Command::Dir(path) => Route::Dir(path),
             Command::Palette => Route::Palette,
             Command::Context(None) => Route::Clusters,
             Command::Context(Some(name)) => {
@@ -142,6 +101,7 @@ impl App {
         };
         match panes::open(route, &self.shared)? {
             Opened::Layer(layer) => self.push_layer(layer),
+            Opened::Pane(pane) if self.above => self.push(pane),
             Opened::Pane(pane) => {
                 self.replace(pane);
                 let place = self.stack.last().and_then(|slot| slot.pane.command());
@@ -221,9 +181,7 @@ impl App {
         if let Some(kind) = self.shared.kind(word) {
             return kind.id.clone();
         }
-        let lower = word.to_lowercase();
-        let known = WELL_KNOWN.iter().find(|(name, _)| *name == lower).map(|(_, id)| *id);
-        known.map_or_else(|| lower.clone().into(), CompactString::from)
+        command::well_known(word).map_or_else(|| word.to_lowercase().into(), CompactString::from)
     }
 
     fn set_context(&mut self, name: &str) -> Result<()> {

@@ -11,6 +11,10 @@ use crate::tui::chrome;
 use crate::tui::pane::Look;
 use crate::tui::prompt::PromptKind;
 
+/// What stands in an empty filter.
+const FILTER_HINT: &str =
+    "regex  !not  -f fuzzy  -l label=x  status!=Running  cpu>500m && (age<1h || restarts>3)";
+
 /// What the last frame left behind for the mouse and for the focus.
 #[derive(Debug, Default)]
 pub(super) struct Drawn {
@@ -55,7 +59,11 @@ impl App {
             sign: if prompt.kind == PromptKind::Command { ':' } else { '/' },
             input: prompt.input(),
             selected: prompt.is_selected(),
-            ghost: prompt.ghost(),
+            ghost: if prompt.kind == PromptKind::Filter && prompt.text().is_empty() {
+                FILTER_HINT
+            } else {
+                prompt.ghost()
+            },
             error: prompt.error.as_deref(),
         });
         let frame = chrome::Frame {

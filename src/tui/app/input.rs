@@ -89,6 +89,8 @@ impl App {
             "fullscreen" => self.flags.fullscreen = !self.flags.fullscreen,
             "redraw" => self.soil(Dirty::Everything),
             "command" => self.run_command(&action.words),
+            "hotkey" => self.hot_key(&action.words),
+            "plugin" => self.plugin(&action.words),
             "operation" => {
                 self.go(Route::Form {
                     operation: action.words.to_string(),

@@ -7,6 +7,7 @@ mod commands;
 mod draw;
 mod focus;
 mod input;
+mod own;
 mod perform;
 mod session;
 
@@ -43,6 +44,8 @@ pub struct Options {
     pub config_dir: Option<PathBuf>,
     /// No key that changes something.
     pub read_only: bool,
+    /// Changes are offered though a k9s user's files say read-only.
+    pub write: bool,
     pub mouse: bool,
     /// The person's own editor is opened for long texts, not the built-in one.
     pub own_editor: bool,
@@ -59,6 +62,7 @@ impl Default for Options {
             keymap: None,
             config_dir: None,
             read_only: false,
+            write: false,
             mouse: true,
             own_editor: true,
             namespace: None,
@@ -81,7 +85,7 @@ pub enum Dirty {
 }
 
 /// What only the terminal's owner can do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Outbound {
     /// Onto the clipboard (OSC 52).
     Copy(String),
@@ -91,6 +95,11 @@ pub enum Outbound {
         ticket: Ticket,
         text: String,
         suffix: &'static str,
+    },
+    /// Leave the terminal to a command until the call is over, then call [`App::returned`].
+    Terminal {
+        ticket: Ticket,
+        request: crate::gate::Request,
     },
 }
 
@@ -114,6 +123,8 @@ struct Slot {
 struct Background {
     label: String,
     since: Timestamp,
+    /// The plugin that runs, if it is one: its output is to be shown.
+    plugin: Option<String>,
 }
 
 /// See the module.
@@ -121,6 +132,8 @@ pub struct App {
     shared: Shared,
     clock: SharedClock,
     theme: Theme,
+    /// The keymap as chosen, without the person's own keys of hotkeys and plugins.
+    keymap: Arc<Keymap>,
     options: Options,
     executor: Executor,
     tickets: u64,
@@ -133,6 +146,8 @@ pub struct App {
     /// Command lines that led somewhere, for `[`, `]` and `-`.
     places: Vec<String>,
     place: usize,
+    /// The command that runs now opens its pane on top of the others.
+    above: bool,
     flash: Option<Said>,
     flags: Flags,
     background: HashMap<Ticket, Background>,
@@ -156,6 +171,7 @@ impl App {
         }
         let (executor, receiver) = Executor::new(client);
         let mut app = Self {
+            keymap: shared.keymap.clone(),
             shared,
             clock: options.clock.clone(),
             theme: super::skin::load("default", &[])?.theme,
@@ -168,6 +184,7 @@ impl App {
             command_history: Vec::new(),
             places: Vec::new(),
             place: 0,
+            above: false,
             flash: None,
             flags: Flags::default(),
             background: HashMap::new(),
@@ -240,7 +257,8 @@ impl App {
     }
 
     pub(super) fn load_keymap(&mut self, name: &str) -> Result<()> {
-        self.shared.keymap = Arc::new(Keymap::named(name, &self.keymap_folder())?);
+        self.keymap = Arc::new(Keymap::named(name, &self.keymap_folder())?);
+        self.lay_own_keys();
         self.soil(Dirty::Everything);
         Ok(())
     }
@@ -270,9 +288,12 @@ impl App {
 
     fn modes(&self) -> Vec<CompactString> {
         let Some(top) = self.top() else { return vec!["global".into()] };
-        let mut modes = top.pane.modes();
-        modes.push(if self.layers.is_empty() { "global".into() } else { "dialog".into() });
-        modes
+        let own = top.pane.modes();
+        if !self.layers.is_empty() {
+            return own.into_iter().chain(["dialog".into()]).collect();
+        }
+        let (over, under) = super::user::modes(&own);
+        over.into_iter().chain(own).chain(["global".into()]).chain(under).collect()
     }
 
     /// Lets a pane do something and performs what it asks for.

@@ -122,10 +122,16 @@ impl App {
         self.soil(Dirty::Input);
     }
 
-    fn run_in_background(&mut self, request: Request, label: String) {
+    pub(super) fn run_in_background(&mut self, request: Request, label: String) {
         let ticket = self.next_ticket();
-        self.executor.call(None, ticket, request);
-        self.background.insert(ticket, Background { label, since: self.clock.now() });
+        let plugin = (request.operation == "plugin_run")
+            .then(|| request.arguments["plugin"].as_str().unwrap_or_default().to_owned());
+        if Self::wants_terminal(&request) {
+            self.lend_terminal(ticket, request);
+        } else {
+            self.executor.call(None, ticket, request);
+        }
+        self.background.insert(ticket, Background { label, since: self.clock.now(), plugin });
         self.soil(Dirty::Input);
     }
 
@@ -133,6 +139,9 @@ impl App {
     pub(super) fn finish_background(&mut self, ticket: Ticket, result: &Result<Reply>) -> bool {
         let Some(background) = self.background.remove(&ticket) else { return false };
         let flash = match result {
+            Ok(Reply::Done { output, .. }) if background.plugin.is_some() => {
+                self.plugin_ran(&background.label, &background.plugin.unwrap_or_default(), output)
+            }
             Ok(Reply::Done { .. }) => {
                 let took = self.clock.now().duration_since(background.since).as_millis();
                 Flash::info(format!("{}: done in {took} ms", background.label))

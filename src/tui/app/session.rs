@@ -40,6 +40,9 @@ impl Reread {
 #[derive(Default)]
 pub(super) struct Session {
     clusters: Option<Ticket>,
+    pub setup: Option<Ticket>,
+    /// Keys of the person's own that are in each other's way, or in the console's.
+    pub clashes: Vec<String>,
     kinds: Option<Ticket>,
     namespaces_watch: Option<Ticket>,
     namespace_table: Table,
@@ -64,6 +67,7 @@ impl App {
         self.session.has_focus_set = self.shared.has_operation("focus_set");
         self.read_clusters(true);
         self.read_kinds();
+        self.read_setup();
         self.read_participants();
         self.read_approvals();
     }
@@ -108,9 +112,10 @@ impl App {
         }
         self.read_clusters(false);
         self.read_kinds();
+        self.read_setup();
     }
 
-    fn cluster_argument(&self) -> Value {
+    pub(super) fn cluster_argument(&self) -> Value {
         match self.shared.clusters.first() {
             Some(cluster) => json!({ "cluster": cluster }),
             None => json!({}),
@@ -239,9 +244,16 @@ impl App {
                     self.read_clusters(false);
                 }
             }
+        } else if session.setup == Some(ticket) {
+            if let Some(output) = output {
+                self.take_setup(output);
+            }
         } else if session.kinds == Some(ticket) {
             if let Some(output) = output {
                 self.shared.kinds = kinds(&output).into();
+                // Scopes of plugins are words for kinds.
+                self.lay_own_keys();
+                self.every_pane(|pane, cx| pane.set_up(cx));
                 self.suggest();
             }
         } else if session.participants.running == Some(ticket) {

@@ -16,6 +16,7 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::{READ_ONLY, Shared};
+use crate::tui::user::{Input as PluginInput, Plugin};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::form::{Entry, Form};
 use crate::tui::widgets::prose::{Ink, Prose};
@@ -34,6 +35,8 @@ pub struct FormPane {
     names: Names,
     /// Enter was pressed once on these arguments, which have no preview: it is pressed again to make the call.
     armed: Option<Value>,
+    /// What is asked for is a plugin's: the call that it goes into, and whether it is to be confirmed.
+    plugin: Option<(Step, bool)>,
 }
 
 /// Names of objects to complete a field with, read once for each place that the form names.
@@ -56,7 +59,62 @@ impl FormPane {
             return Err(Error::new(Code::PermissionDenied, what).next(READ_ONLY));
         }
         let form = Form::new(&info.input, known);
-        Ok(Self { info, form, call: None, error: None, top: 0, names: Names::default(), armed: None })
+        Ok(Self { info, form, call: None, error: None, top: 0, names: Names::default(), armed: None, plugin: None })
+    }
+
+    /// Asks for what a plugin needs, and runs it with that.
+    pub fn plugin(plugin: &Plugin, step: Step) -> Self {
+        let property = |input: &PluginInput| {
+            let kind = match input.kind.as_str() {
+                "number" => "number",
+                "bool" => "boolean",
+                _ => "string",
+            };
+            let mut property = json!({ "type": kind, "description": input.label });
+            if !input.options.is_empty() {
+                property["enum"] = json!(input.options);
+            }
+            if let Some(initial) = &input.initial {
+                // A number or a truth value is its own YAML.
+                let typed = if kind == "string" { None } else { serde_json::from_str::<Value>(initial).ok() };
+                property["default"] = typed.unwrap_or_else(|| json!(initial));
+            }
+            (input.name.clone(), property)
+        };
+        let required: Vec<&str> =
+            plugin.inputs.iter().filter(|i| i.required).map(|i| i.name.as_str()).collect();
+        let properties: serde_json::Map<String, Value> = plugin.inputs.iter().map(property).collect();
+        let input = json!({ "type": "object", "properties": properties, "required": required });
+        let info = OperationInfo {
+            name: plugin.description.clone(),
+            summary: String::new(),
+            effect: Effect::Change,
+            idempotent: false,
+            method: crate::gate::Method::Post,
+            path: String::new(),
+            watch: false,
+            preview: true,
+            output: Value::Null,
+            input,
+        };
+        let form = Form::new(&info.input, &Value::Null);
+        let plugin = Some((step, plugin.confirm));
+        Self { info, form, call: None, error: None, top: 0, names: Names::default(), armed: None, plugin }
+    }
+
+    /// Puts what was asked for into the plugin's call.
+    fn submit_plugin(&mut self, arguments: &Value, cx: &mut Cx<'_>) {
+        let Some((mut step, confirm)) = self.plugin.take() else { return };
+        let write = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let given = arguments.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let inputs: Vec<String> = given.map(|(name, value)| format!("{name}={}", write(value))).collect();
+        step.request.arguments["inputs"] = json!(inputs);
+        cx.close();
+        if confirm {
+            cx.layer(Box::new(ConfirmPane::new(Effect::Change, vec![step])));
+        } else {
+            cx.run(step.request, step.label);
+        }
     }
 
     fn submit(&mut self, cx: &mut Cx<'_>) {
@@ -65,6 +123,9 @@ impl FormPane {
         }
         let Some(arguments) = self.form.arguments() else { return };
         self.error = None;
+        if self.plugin.is_some() {
+            return self.submit_plugin(&arguments, cx);
+        }
         let request = Request::new(self.info.name.clone(), arguments);
         if self.info.effect != Effect::Observe && (self.info.preview || self.info.effect == Effect::Destroy) {
             let label = self.info.name.replace('_', " ");

@@ -21,6 +21,11 @@ const FORMS: &[(&str, &str)] = &[
     (":KIND k=v", "only what these labels select"),
     ("/error !health", "in logs: lines with the one and without the other; n and Shift-n walk through them"),
     ("/TEXT", "rows with this regular expression; ! before it: the others; -f: letters in order; -l: labels"),
+    ("/cpu>500m", "by a column's value: = != < <= > >=, and ~ !~ for a regular expression on that column"),
+    (
+        "/a && !(b || c)",
+        "and, or, not and parentheses, of any of these: status!=Running && restarts>3 || age<1h",
+    ),
 ];
 
 /// Narrower columns than this are not put side by side.
@@ -98,6 +103,7 @@ fn items(shared: &Shared, modes: &[CompactString]) -> Vec<Item> {
     let mut section = None;
     let offered = |(_, b): &(&str, &Binding)| !(shared.read_only && b.action.changes());
     for (mode, binding) in shared.keymap.bindings(modes).filter(offered) {
+        let mode = crate::tui::user::title(mode).unwrap_or(mode);
         if section != Some(mode) {
             if section.is_some() {
                 all.push(Item::Blank);

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod change;
 pub mod clusters;
 pub mod containers;
+pub mod dir;
 pub mod editor;
 pub mod form;
 mod grants;
@@ -49,6 +50,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Resources(query) => Box::new(resources::Resources::new(query, shared)),
         Route::Containers(pod) => Box::new(containers::pane(pod)),
         Route::Events(object) => Box::new(resources::Resources::events_of(&object, shared)),
+        Route::Dir(path) => Box::new(dir::pane(path)),
         Route::Participants => Box::new(participants::pane()),
         Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),

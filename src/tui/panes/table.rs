@@ -21,7 +21,7 @@ use crate::rows::{Phase, TableDelta};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
-use crate::tui::widgets::grid::{Filtered, Grid, Paint};
+use crate::tui::widgets::grid::{Grid, Paint};
 
 /// The least time between two reads of what cannot be watched.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -314,8 +314,8 @@ impl<C: Content> Pane for TablePane<C> {
 
     fn filter_changed(&mut self, text: &str, _done: bool, cx: &mut Cx<'_>) -> Result<(), String> {
         match self.grid.set_filter(text, cx)? {
-            Filtered::Here => Ok(()),
-            Filtered::Labels(_) => Err(format!("{} have no labels", self.content.name())),
+            None => Ok(()),
+            Some(_) => Err(format!("{} have no labels", self.content.name())),
         }
     }
 
@@ -341,6 +341,10 @@ impl<C: Content> Pane for TablePane<C> {
 
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
         self.grid.wake(now)
+    }
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, String)> {
+        self.grid.cells(now)
     }
 
     fn focus(&self) -> PaneFocus {

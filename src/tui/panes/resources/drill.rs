@@ -13,6 +13,9 @@ use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
 impl Resources {
     pub(super) fn enter(&mut self, cx: &mut Cx<'_>) {
         let Some(object) = self.object() else { return };
+        if self.jump(&object, cx) {
+            return;
+        }
         let clusters: Vec<CompactString> = if object.cluster.is_empty() {
             self.query.clusters.clone()
         } else {

@@ -2,6 +2,7 @@
 
 mod drill;
 mod keys;
+mod own;
 mod title;
 
 pub use title::thousands;
@@ -25,7 +26,8 @@ use crate::tui::object::{Namespaces, ObjectRef, Query};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
 use crate::tui::panes::save;
 use crate::tui::shared::Shared;
-use crate::tui::widgets::grid::{Filtered, Grid, Paint};
+use crate::tui::user::Jump;
+use crate::tui::widgets::grid::{Grid, Paint};
 
 /// The pane.
 pub struct Resources {
@@ -34,6 +36,8 @@ pub struct Resources {
     typed_labels: Option<String>,
     /// What stands after `/`: the local filter, or `-l …`.
     filter: String,
+    /// The filter is to be understood again once the columns are known.
+    unread: bool,
     namespaced: bool,
     grid: Grid,
     /// The watch of each cluster. The empty name is the current cluster.
@@ -43,6 +47,10 @@ pub struct Resources {
     drilling: Option<(Ticket, ObjectRef)>,
     /// Object whose owner is asked for, to go there.
     owning: Option<(Ticket, ObjectRef)>,
+    /// Object that a jump of the person's own leads away from.
+    jumping: Option<(Ticket, ObjectRef, Jump)>,
+    /// Columns that the person describes by their paths, as `NAME:.path|FLAGS`.
+    added: Vec<String>,
     saving: Option<Ticket>,
     /// What was last told of each cluster's health.
     health: BTreeMap<CompactString, bool>,
@@ -64,11 +72,14 @@ impl Resources {
             query,
             typed_labels: None,
             filter,
+            unread: false,
             namespaced,
             watches: BTreeMap::new(),
             errors: BTreeMap::new(),
             drilling: None,
             owning: None,
+            jumping: None,
+            added: Vec::new(),
             saving: None,
             health: BTreeMap::new(),
             started: None,
@@ -131,6 +142,9 @@ impl Resources {
                 arguments[name] = json!(value);
             }
         }
+        if !self.added.is_empty() {
+            arguments["add_columns"] = json!(self.added);
+        }
         Request::new(if self.is_pods() { "pod_list" } else { "resource_list" }, arguments)
     }
 
@@ -155,11 +169,24 @@ impl Resources {
             self.tell_health(&cluster, &delta, cx);
             let origin = (self.query.clusters.len() > 1).then_some(cluster.as_str());
             self.grid.apply(delta, origin, cx);
+            self.read_filter(cx);
             if let Some(key) = &self.select
                 && self.grid.select(key)
             {
                 self.select = None;
             }
+        }
+    }
+
+    /// Understands the filter that came before the columns.
+    fn read_filter(&mut self, cx: &mut Cx<'_>) {
+        if !self.unread || self.grid.table().columns().is_empty() {
+            return;
+        }
+        self.unread = false;
+        let filter = self.filter.clone();
+        if let Err(error) = self.filter_changed(&filter, true, cx) {
+            cx.flash(Flash::warning(error));
         }
     }
 
@@ -251,7 +278,14 @@ impl Pane for Resources {
         self.title_line(look)
     }
 
+    fn set_up(&mut self, cx: &mut Cx<'_>) {
+        if self.take_view(cx) && self.started.is_some() {
+            self.watch(cx);
+        }
+    }
+
     fn start(&mut self, cx: &mut Cx<'_>) {
+        self.take_view(cx);
         let filter = std::mem::take(&mut self.filter);
         if !filter.is_empty()
             && let Err(error) = self.filter_changed(&filter, false, cx)
@@ -302,15 +336,14 @@ impl Pane for Resources {
     }
 
     fn filter_changed(&mut self, text: &str, done: bool, cx: &mut Cx<'_>) -> Result<(), String> {
-        let wanted = match self.grid.set_filter(text, cx)? {
-            Filtered::Here => None,
-            // A selector that is still typed would start a watch with each key.
-            Filtered::Labels(_) if !done && self.started.is_some() => return Ok(()),
-            Filtered::Labels(labels) => {
-                self.grid.set_filter("", cx)?;
-                Some(labels).filter(|l| !l.is_empty())
-            }
-        };
+        let labels = self.grid.set_filter(text, cx)?;
+        // A selector that is still typed would start a watch with each key.
+        if labels.is_some() && !done && self.started.is_some() {
+            return Ok(());
+        }
+        // Before the columns are known, `status=Running` looks like a label: it is understood with the first rows.
+        self.unread = labels.is_some() && self.grid.table().columns().is_empty() && !text.contains("-l ");
+        let wanted = labels.filter(|l| !l.is_empty() && !self.unread);
         text.clone_into(&mut self.filter);
         if wanted != self.typed_labels {
             self.typed_labels = wanted;
@@ -363,6 +396,10 @@ impl Pane for Resources {
         self.grid.wake(now)
     }
 
+    fn cells(&self, now: Timestamp) -> Vec<(String, String)> {
+        self.grid.cells(now)
+    }
+
     fn focus(&self) -> PaneFocus {
         let key_value = |key: &RowKey| serde_json::to_value(key).unwrap_or(Value::Null);
         let mut marked: Vec<&RowKey> = self.grid.marks().iter().collect();
@@ -401,6 +438,9 @@ impl Resources {
     fn answered(&mut self, ticket: Ticket, result: crate::base::Result<Reply>, cx: &mut Cx<'_>) {
         let drilled = self.drilling.take_if(|(asked, _)| *asked == ticket);
         let owned = self.owning.take_if(|(asked, _)| *asked == ticket);
+        if let Some((_, object, jump)) = self.jumping.take_if(|(asked, ..)| *asked == ticket) {
+            return self.jumped(&object, &jump, result, cx);
+        }
         match (result, drilled, owned) {
             (Ok(Reply::Done { output, .. }), Some((_, object)), _) => self.drill_into(&object, &output, cx),
             (Ok(Reply::Done { output, .. }), _, Some((_, object))) => self.go_to_owner(&object, &output, cx),

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use unicode_width::UnicodeWidthStr;
 
+use crate::rows::spec::ColumnSpec;
 use crate::rows::{Align, Cell, Column, ColumnKind, Row, Source};
 
 /// Cells between two columns.
@@ -91,6 +92,32 @@ impl Columns {
             (candidate.wide, candidate.rank) = (true, 9);
         }
         self
+    }
+
+    /// The columns that a person has named, in that order and as they say; the others are wide only.
+    #[must_use]
+    pub fn arranged(self, specs: &[ColumnSpec]) -> Self {
+        let mut rest = self.candidates;
+        let mut candidates = Vec::with_capacity(rest.len());
+        for (i, spec) in specs.iter().enumerate() {
+            let Some(at) = rest.iter().position(|c| c.name.eq_ignore_ascii_case(&spec.name)) else {
+                continue;
+            };
+            let mut candidate = rest.remove(at);
+            if spec.hidden {
+                continue;
+            }
+            candidate.wide = spec.wide;
+            candidate.align = spec.align().unwrap_or(candidate.align);
+            // What is named first stays longest on a narrow screen.
+            candidate.rank = u8::try_from(i).unwrap_or(u8::MAX).min(8);
+            candidates.push(candidate);
+        }
+        for mut candidate in rest {
+            (candidate.wide, candidate.rank) = (true, 9);
+            candidates.push(candidate);
+        }
+        Self { candidates }
     }
 
     pub fn all(&self) -> &[Candidate] {

@@ -16,7 +16,8 @@ use jiff::Timestamp;
 pub use columns::{Candidate, Columns, Placed};
 pub use draw::{Paint, Pointed};
 
-use crate::rows::filter::{Filter, Parsed, Shape};
+use crate::rows::filter::{Filter, Shape};
+use crate::rows::spec::ColumnSpec;
 use crate::rows::view::Rebuilt;
 use crate::rows::{Column, Plan, Row, RowKey, Sort, Source, Table, TableDelta, View};
 use crate::tui::effect::{Cx, Ticket};
@@ -26,15 +27,6 @@ use std::sync::Arc;
 const HOLD: Duration = Duration::from_millis(300);
 /// Sorting that takes longer is said in the title.
 const WORKING_IS_WORTH_SAYING: Duration = Duration::from_millis(500);
-
-/// What a filter's text came to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Filtered {
-    /// The rows shown are those that match.
-    Here,
-    /// The server must select by these labels.
-    Labels(String),
-}
 
 /// A table on the screen.
 #[derive(Default)]
@@ -46,6 +38,8 @@ pub struct Grid {
     show_namespace: bool,
     /// The name says nothing to a person, so that it stands among the wide columns.
     nameless: bool,
+    /// The columns as a person wants them; none is as they come.
+    arrangement: Vec<ColumnSpec>,
     sort: Sort,
     /// The sort by its column's name, for columns that are not known yet.
     sort_name: Option<(CompactString, bool)>,
@@ -98,7 +92,24 @@ impl Grid {
 
     fn columns_of(&self, columns: &[Column]) -> Columns {
         let columns = Columns::new(columns, self.show_cluster, self.show_namespace);
-        if self.nameless { columns.with_wide_name() } else { columns }
+        match (self.arrangement.as_slice(), self.nameless) {
+            ([], true) => columns.with_wide_name(),
+            ([], false) => columns,
+            (specs, _) => columns.arranged(specs),
+        }
+    }
+
+    /// Shows these columns, in this order, and the others in the wide layout only.
+    pub fn arrange(&mut self, specs: Vec<ColumnSpec>, cx: &mut Cx<'_>) {
+        if self.arrangement == specs {
+            return;
+        }
+        self.arrangement = specs;
+        self.columns = self.columns_of(self.table.columns());
+        for (_, row) in self.table.slots().iter() {
+            self.columns.grow(row);
+        }
+        self.replan(cx);
     }
 
     pub fn table(&self) -> &Table {
@@ -161,6 +172,18 @@ impl Grid {
     pub fn cell_text(&self, row: &Row, column: &str, now: Timestamp) -> Option<CompactString> {
         let source = Source::named(self.table.columns(), column)?;
         Some(text_of(row, source, now.as_second()))
+    }
+
+    /// Every column of the row under the cursor by its name, those too that have no place on the screen.
+    pub fn cells(&self, now: Timestamp) -> Vec<(String, String)> {
+        let Some(row) = self.selected() else { return Vec::new() };
+        let key = [("CLUSTER", Source::Cluster), ("NAMESPACE", Source::Namespace), ("NAME", Source::Name)];
+        let key = key.into_iter().map(|(name, source)| (name.to_owned(), source));
+        let cells =
+            self.table.columns().iter().enumerate().map(|(i, c)| (c.name.to_string(), Source::Cell(i)));
+        key.chain(cells)
+            .map(|(name, source)| (name, text_of(row, source, now.as_second()).to_string()))
+            .collect()
     }
 
     /// The names of the columns shown.
@@ -265,10 +288,7 @@ impl Grid {
     }
 
     fn replan(&mut self, cx: &mut Cx<'_>) {
-        let filter = match Filter::parse(&self.filter, self.table.columns()) {
-            Ok(Parsed::Local(filter)) => filter,
-            Ok(Parsed::Labels(_)) | Err(_) => Filter::default(),
-        };
+        let filter = Filter::parse(&self.filter, self.table.columns()).unwrap_or_default().filter;
         self.view.replan(self.plan(filter));
         if View::is_small(&self.table) {
             self.job = None;
@@ -310,18 +330,16 @@ impl Grid {
         true
     }
 
-    /// Shows what matches `text`. What cannot be understood changes nothing.
-    pub fn set_filter(&mut self, text: &str, cx: &mut Cx<'_>) -> Result<Filtered, String> {
-        match Filter::parse(text, self.table.columns())? {
-            Parsed::Labels(labels) => Ok(Filtered::Labels(labels)),
-            Parsed::Local(_) => {
-                if self.filter != text {
-                    text.clone_into(&mut self.filter);
-                    self.replan(cx);
-                }
-                Ok(Filtered::Here)
-            }
+    /// Shows what matches `text`; gives the labels that the server must select by, if it names any. What cannot be
+    /// understood changes nothing.
+    pub fn set_filter(&mut self, text: &str, cx: &mut Cx<'_>) -> Result<Option<String>, String> {
+        let parsed = Filter::parse(text, self.table.columns())?;
+        let local = if parsed.labels.is_some() && parsed.filter.is_all() { "" } else { text };
+        if self.filter != local {
+            local.clone_into(&mut self.filter);
+            self.replan(cx);
         }
+        Ok(parsed.labels)
     }
 
     pub fn toggle_faults(&mut self, cx: &mut Cx<'_>) {

@@ -216,3 +216,74 @@ impl Grid {
         Some(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rows::spec::ColumnSpec;
+    use crate::rows::{Cell, Column, ColumnKind, Row, TableDelta, Tone};
+    use crate::tui::panes::testing::Stage;
+
+    fn grid(stage: &mut Stage, area: Rect) -> Grid {
+        let mut grid = Grid::new(false, false);
+        let row = |i: i64| {
+            Arc::new(Row {
+                key: RowKey::new("", "", format!("row-{i}")),
+                cells: [Cell::Number(100 - i), Cell::text("x")].into(),
+                tone: Tone::Normal,
+                uid: "".into(),
+            })
+        };
+        let columns = [Column::new("COUNT", ColumnKind::Number), Column::new("WORD", ColumnKind::Text)];
+        let delta = TableDelta {
+            columns: Some(columns.into()),
+            upserts: (0..40).map(row).collect(),
+            ..TableDelta::default()
+        };
+        stage.with(|cx| grid.apply(delta, None, cx));
+        grid.layout(area, stage.now);
+        grid
+    }
+
+    #[test]
+    fn the_mouse_selects_enters_scrolls_and_sorts() {
+        let area = Rect::new(2, 3, 40, 11);
+        let mut stage = Stage::new(vec![]);
+        let mut grid = grid(&mut stage, area);
+        let mut mouse = |grid: &mut Grid, kind, column, row| {
+            let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+            let taken = stage.with(|cx| grid.mouse(event, area, cx));
+            grid.layout(area, stage.now);
+            taken
+        };
+        let click = MouseEventKind::Down(MouseButton::Left);
+        let name = |grid: &Grid| grid.selected().unwrap().key.name.to_string();
+        assert_eq!(mouse(&mut grid, click, 5, 7), Some(false));
+        assert_eq!(name(&grid), "row-3");
+        assert_eq!(mouse(&mut grid, click, 5, 7), Some(true), "the second click enters");
+        mouse(&mut grid, MouseEventKind::ScrollDown, 5, 7);
+        assert_eq!(name(&grid), "row-6");
+        let count = grid.placed.iter().find(|p| grid.columns.all()[p.index].name == "COUNT").unwrap().x;
+        mouse(&mut grid, click, area.x + count, 3);
+        let first = grid.key_at(0).unwrap().name.to_string();
+        assert_eq!(first, "row-39", "by the count, the smallest first");
+        assert_eq!(mouse(&mut grid, MouseEventKind::Moved, 5, 7), None);
+    }
+
+    #[test]
+    fn columns_are_arranged_as_a_person_wants_them() {
+        let area = Rect::new(0, 0, 60, 10);
+        let mut stage = Stage::new(vec![]);
+        let mut grid = grid(&mut stage, area);
+        let specs = ["WORD|R", "NAME"].map(|text| ColumnSpec::parse(text).unwrap());
+        stage.with(|cx| grid.arrange(specs.to_vec(), cx));
+        grid.layout(area, stage.now);
+        assert_eq!(grid.column_names(), ["WORD", "NAME"]);
+        stage.with(|cx| grid.toggle_wide(cx));
+        grid.layout(area, stage.now);
+        assert_eq!(grid.column_names(), ["WORD", "NAME", "COUNT"]);
+        assert_eq!(stage.with(|cx| grid.cells(cx.now)).len(), 5, "plugins see every column");
+    }
+}
