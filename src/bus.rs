@@ -60,6 +60,9 @@ pub enum CallPhase {
         done: u64,
         total: Option<u64>,
         note: String,
+        /// The one of several things that it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<Item>,
     },
     /// It waits for a decision.
     Held {
@@ -75,6 +78,46 @@ pub enum CallPhase {
         milliseconds: u64,
         error: Error,
     },
+}
+
+/// One of the things that a call does one by one: a pod of a drain, an object of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Item {
+    /// `shop/web-1`, unique in its call.
+    pub name: String,
+    pub state: ItemState,
+    /// Why, or what is waited for; empty if there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// Its turn has not come, or something holds it up.
+    Waiting,
+    Running,
+    Done,
+    /// It is left as it is, on purpose.
+    Skipped,
+    Failed,
+}
+
+impl ItemState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ItemState::Waiting => "waiting",
+            ItemState::Running => "running",
+            ItemState::Done => "done",
+            ItemState::Skipped => "skipped",
+            ItemState::Failed => "failed",
+        }
+    }
+
+    /// Nothing more comes of it.
+    pub fn is_over(self) -> bool {
+        matches!(self, ItemState::Done | ItemState::Skipped | ItemState::Failed)
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::Request;
 use super::context::Context;
 use super::engine::Gate;
-use super::operation::Callable;
+use super::operation::{Callable, Normal, Part};
 use super::preview::TargetVersion;
 use super::recorded::recorded_arguments;
 use super::spec::{Effect, Record, Spec, Target};
@@ -32,17 +32,28 @@ pub(in crate::gate) struct Call {
     pub expect: Option<TargetVersion>,
     pub trace_parent: Option<String>,
     pub started: Instant,
+    /// The same as a shell command.
+    pub equivalent: Option<String>,
+    /// The calls that it is made of, if it is several.
+    pub parts: Arc<[Call]>,
+    /// Cancelled when somebody stops it.
+    pub cancel: CancellationToken,
 }
 
 impl Call {
-    pub fn new(actor: Arc<Actor>, operation: Arc<dyn Callable>, request: Request) -> Result<Self> {
+    /// The call and what its operation says that it is made of: [`Gate::call_of`] makes calls of that.
+    pub fn new(
+        actor: Arc<Actor>,
+        operation: Arc<dyn Callable>,
+        request: Request,
+    ) -> Result<(Self, Vec<Part>)> {
         let spec = *operation.spec();
-        let (arguments, target) = operation.normalize(request.arguments)?;
+        let Normal { arguments, target, equivalent, parts } = operation.normalize(request.arguments)?;
         if spec.effect > Effect::Observe && holds_mask(&arguments) {
             return Err(Error::invalid("the arguments hold text in whose place a secret was hidden")
                 .next("Put the true value there, or leave the field out."));
         }
-        Ok(Self {
+        let call = Self {
             id: CallId::new(),
             actor,
             operation,
@@ -54,7 +65,11 @@ impl Call {
             expect: request.expect,
             trace_parent: request.trace_parent,
             started: Instant::now(),
-        })
+            equivalent: equivalent.filter(|_| spec.effect > Effect::Observe),
+            parts: Arc::from([]),
+            cancel: CancellationToken::new(),
+        };
+        Ok((call, parts))
     }
 
     pub fn context(&self, gate: &Gate, cancel: CancellationToken) -> Context {
@@ -66,6 +81,7 @@ impl Call {
             cancel,
             gate.clone(),
         )
+        .made_of(self.parts.clone())
     }
 
     pub fn milliseconds(&self) -> u64 {
@@ -87,6 +103,9 @@ impl Call {
             "effect": self.spec.effect.as_str(),
             "arguments": recorded_arguments(gate, &self.arguments),
         });
+        if let Some(equivalent) = &self.equivalent {
+            detail["equivalent"] = gate.inner.redactor.text(equivalent).into();
+        }
         if let Some(reason) = &self.reason {
             detail["reason"] = gate.inner.redactor.text(reason).into();
         }

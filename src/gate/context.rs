@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::call::Call;
 use super::engine::Gate;
-use super::preview::TargetVersion;
-use super::spec::OperationInfo;
+use super::preview::{Preview, TargetVersion};
+use super::spec::{OperationInfo, Target};
 use crate::base::ids::CallId;
 use crate::base::{Actor, ActorKind, Code, Door, Error, Result};
-use crate::bus::{Bus, CallEvent, CallPhase, Event};
+use crate::bus::{Bus, CallEvent, CallPhase, Event, Item};
 
 /// The proof and the services. Only the gate can make one.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub struct Context {
     expected: Option<Arc<TargetVersion>>,
     /// The result goes to the caller as it is: see [`Context::reveal`].
     revealed: Arc<AtomicBool>,
+    /// The calls that this one is made of.
+    parts: Arc<[Call]>,
     gate: Gate,
 }
 
@@ -36,7 +40,43 @@ impl Context {
         cancel: CancellationToken,
         gate: Gate,
     ) -> Self {
-        Self { call, actor, operation, target, cancel, expected: None, revealed: Arc::default(), gate }
+        Self {
+            call,
+            actor,
+            operation,
+            target,
+            cancel,
+            expected: None,
+            revealed: Arc::default(),
+            parts: Arc::from([]),
+            gate,
+        }
+    }
+
+    #[must_use]
+    pub(in crate::gate) fn made_of(mut self, parts: Arc<[Call]>) -> Self {
+        self.parts = parts;
+        self
+    }
+
+    /// The targets of the calls that this one is made of.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &Target> {
+        self.parts.iter().map(|part| &part.target)
+    }
+
+    /// What one of them would do.
+    pub async fn preview_part(&self, index: usize) -> Result<Preview> {
+        self.gate.preview_of(self.part(index)?).await
+    }
+
+    /// Runs one of them, recorded as a call of its own: only where its target is in the state given.
+    pub async fn run_part(&self, index: usize, expect: Option<TargetVersion>) -> Result<Value> {
+        let part = Call { expect, ..self.part(index)?.copy() };
+        self.gate.run_checked(&part, None).await?
+    }
+
+    fn part(&self, index: usize) -> Result<&Call> {
+        self.parts.get(index).ok_or_else(|| Error::internal(format!("the call has no part {index}")))
     }
 
     /// Binds the call to the version of the target that was previewed, approved or named by the caller.
@@ -104,13 +144,27 @@ impl Context {
 
     /// Tells every door how far the call is.
     pub fn progress(&self, done: u64, total: Option<u64>, note: impl Into<String>) {
+        self.publish(CallPhase::Progress { done, total, note: note.into(), item: None });
+    }
+
+    /// Tells how one of several things fares, of which `done` of `total` are over.
+    pub fn item(&self, done: usize, total: usize, item: Item) {
+        let note = match item.note.as_str() {
+            "" => format!("{}: {}", item.name, item.state.as_str()),
+            note => format!("{}: {} ({note})", item.name, item.state.as_str()),
+        };
+        let (done, total) = (done as u64, Some(total as u64));
+        self.publish(CallPhase::Progress { done, total, note, item: Some(item) });
+    }
+
+    fn publish(&self, phase: CallPhase) {
         self.bus().publish(Event::Call(CallEvent {
             call: self.call,
             actor: (*self.actor).clone(),
             operation: self.operation.to_owned(),
             target: self.target.to_string(),
             at: self.now(),
-            phase: CallPhase::Progress { done, total, note: note.into() },
+            phase,
         }));
     }
 

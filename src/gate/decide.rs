@@ -129,7 +129,7 @@ impl Gate {
         if let Some(why) = self.check_read_only(&call.spec) {
             return Err(Error::new(Code::PermissionDenied, why));
         }
-        if let Ruling::Deny(why) = self.inner.policy.rule(&call.actor, &call.spec, &call.target) {
+        if let Ruling::Deny(why) = self.rule(&call) {
             return Err(Error::new(
                 Code::PermissionDenied,
                 format!("{} may not do it any more: {why}", call.actor),
@@ -171,7 +171,7 @@ impl Gate {
         let operation = self.operation(&record.operation)?.clone();
         let mut request = Request::new(record.operation.clone(), arguments);
         request.reason.clone_from(&record.reason);
-        let mut call = Call::new(Arc::new(record.actor.clone()), operation, request)?;
+        let mut call = self.call_of(Arc::new(record.actor.clone()), operation, request)?;
         call.id = record.call;
         Ok(call)
     }
@@ -185,6 +185,7 @@ impl Gate {
             "preview_hash": record.preview_hash,
             "version": preview.version,
             "arguments": recorded_arguments(self, &record.arguments),
+            "equivalent": call.equivalent.as_ref().map(|text| self.inner.redactor.text(text)),
         });
         let row = call.draft(self, AuditKind::Consumed).approval(record.id).detail(detail);
         let consumed =

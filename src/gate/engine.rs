@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::approval::CallResult;
@@ -20,7 +21,7 @@ use super::preview::Preview;
 use super::refusals::Refusals;
 use super::settings::Settings;
 use super::spec::{Effect, OperationInfo, Record, Spec};
-use crate::base::ids::ApprovalId;
+use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, ActorKind, Code, Door, Error, Redactor, Result, Role, SharedClock};
 use crate::bus::{Bus, Event, Events, Level};
 use crate::store::{
@@ -79,6 +80,8 @@ pub(in crate::gate) struct Inner {
     pub approvals: watch::Sender<u64>,
     /// Results that could not be stored, so that their requesters get them all the same.
     pub unsaved: Mutex<HashMap<ApprovalId, CallResult>>,
+    /// How to stop each change under way, and whose it is.
+    pub running: Mutex<HashMap<CallId, (CancellationToken, Arc<Actor>)>>,
     pause: ArcSwapOption<Pause>,
     pause_read: OnceCell<()>,
     /// What was said of calls whose outcome is not known, for screens that open later.
@@ -110,6 +113,7 @@ impl Gate {
                 changes: TaskTracker::new(),
                 approvals: watch::Sender::new(0),
                 unsaved: Mutex::default(),
+                running: Mutex::default(),
                 unknown_outcomes: Mutex::default(),
                 pause: ArcSwapOption::empty(),
                 pause_read: OnceCell::new(),
@@ -314,7 +318,7 @@ impl Gate {
         let entered = (|| {
             self.inner.limits.check(actor)?;
             let operation = self.operation(&name)?.clone();
-            Call::new(actor.clone(), operation, request)
+            self.call_of(actor.clone(), operation, request)
         })();
         if let Err(error) = &entered {
             self.turned_away(actor, &name, error);
@@ -334,7 +338,7 @@ impl Gate {
             let why = pause.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
             return Ruling::Deny(format!("agents are paused by {}{why}", pause.by));
         }
-        self.inner.policy.rule(&call.actor, &call.spec, &call.target)
+        self.rule(call)
     }
 
     /// Records and publishes a call that is not let through.

@@ -372,6 +372,9 @@ impl Call {
             expect: self.expect.clone(),
             trace_parent: self.trace_parent.clone(),
             started: self.started,
+            equivalent: self.equivalent.clone(),
+            parts: self.parts.clone(),
+            cancel: self.cancel.clone(),
         }
     }
 }

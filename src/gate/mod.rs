@@ -42,6 +42,7 @@ mod grants;
 mod hold;
 mod limits;
 mod operation;
+mod parts;
 mod policy;
 mod preview;
 mod recorded;
@@ -61,7 +62,7 @@ pub use canonical::strict_json;
 pub use client::{Client, Frame, Reply, Request, Transport, Watch};
 pub use context::Context;
 pub use engine::{Gate, Parts};
-pub use operation::{Callable, Definition, Form, Operation, bind, define};
+pub use operation::{Callable, Definition, Form, Operation, Part, bind, define};
 pub use policy::Policy;
 #[cfg(test)]
 pub(crate) use policy::Ruling;

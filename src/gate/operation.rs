@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::client::Watch;
 use super::context::Context;
 use super::preview::Preview;
-use super::spec::{OperationInfo, Spec, Target};
+use super::spec::{Effect, OperationInfo, Spec, Target};
 use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
@@ -38,6 +38,19 @@ pub trait Operation: Send + Sync + 'static {
 
     fn target(input: &Self::Input) -> Target;
 
+    /// The same as a shell command, from the completed arguments alone: `kubectl scale deployment/api --replicas=5 …`.
+    /// Every change of a cluster has one: the gate shows it with the preview, adds it to the result as `equivalent`, and
+    /// writes it to the audit log.
+    fn equivalent(_input: &Self::Input) -> Option<String> {
+        None
+    }
+
+    /// The calls that this one is made of, for an operation that makes several as one: the policy rules on each of them,
+    /// and the handler runs them by [`Context::run_part`].
+    fn parts(_input: &Self::Input) -> Result<Vec<Part>> {
+        Ok(Vec::new())
+    }
+
     fn run(
         deck: Arc<Self::Deck>,
         cx: Context,
@@ -61,6 +74,22 @@ pub trait Operation: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Watch>> + Send {
         async { Err(Error::unsupported(format!("{} cannot be watched", Self::SPEC.name))) }
     }
+}
+
+/// One call of a call that is several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub operation: String,
+    pub arguments: Value,
+}
+
+/// Arguments as they are shown, recorded and run, and what follows from them alone.
+pub struct Normal {
+    /// With defaults filled in.
+    pub arguments: Value,
+    pub target: Target,
+    pub equivalent: Option<String>,
+    pub parts: Vec<Part>,
 }
 
 /// The part of a definition that needs no domain: what a door builds its commands, routes and
@@ -99,6 +128,11 @@ impl Form {
 }
 
 impl<D> Definition<D> {
+    /// The shell command that arguments, complete as they are, are the same as.
+    pub fn equivalent(&self, arguments: Value) -> Result<Option<String>> {
+        (self.equivalent)(arguments)
+    }
+
     /// What a door needs of it.
     pub const fn form(&self) -> Form {
         Form {
@@ -124,7 +158,8 @@ pub struct Definition<D> {
     output: fn() -> Value,
     augment: fn(clap::Command) -> clap::Command,
     from_matches: fn(&clap::ArgMatches) -> Result<Value>,
-    normalize: fn(&D, Value) -> Result<(Value, Target)>,
+    normalize: fn(&D, Value) -> Result<Normal>,
+    equivalent: fn(Value) -> Result<Option<String>>,
     run: fn(Arc<D>, Context, Value) -> Pending<Value>,
     preview: fn(Arc<D>, Context, Value) -> Pending<Preview>,
     watch: fn(Arc<D>, Context, Value) -> Pending<Watch>,
@@ -137,7 +172,7 @@ pub const fn define<O: Operation>() -> Definition<O::Deck> {
         watchable: O::WATCH,
         previewable: O::PREVIEW,
         input: || schema::<O::Input>(),
-        output: || schema::<O::Output>(),
+        output: || output::<O>(),
         augment: |command| <O::Input as clap::Args>::augment_args(command),
         from_matches: |matches| {
             let input = <O::Input as clap::FromArgMatches>::from_arg_matches(matches)
@@ -147,8 +182,14 @@ pub const fn define<O: Operation>() -> Definition<O::Deck> {
         normalize: |deck, arguments| {
             let mut input: O::Input = decode(arguments)?;
             O::complete(deck, &mut input)?;
-            Ok((encode(&input)?, O::target(&input)))
+            Ok(Normal {
+                arguments: encode(&input)?,
+                target: O::target(&input),
+                equivalent: O::equivalent(&input),
+                parts: O::parts(&input)?,
+            })
         },
+        equivalent: |arguments| Ok(O::equivalent(&decode(arguments)?)),
         run: |deck, cx, arguments| {
             Box::pin(async move {
                 let output = O::run(deck, cx, decode(arguments)?).await?;
@@ -172,8 +213,8 @@ pub trait Callable: Send + Sync {
     fn augment(&self, command: clap::Command) -> clap::Command;
     /// The arguments as JSON, from what clap has parsed by [`Callable::augment`].
     fn parse_matches(&self, matches: &clap::ArgMatches) -> Result<Value>;
-    /// Checks arguments against the input type and gives them with defaults filled in, and the target.
-    fn normalize(&self, arguments: Value) -> Result<(Value, Target)>;
+    /// Checks arguments against the input type and gives them with defaults filled in, and what follows from them.
+    fn normalize(&self, arguments: Value) -> Result<Normal>;
     fn run(&self, cx: Context, arguments: Value) -> Pending<Value>;
     fn preview(&self, cx: Context, arguments: Value) -> Pending<Preview>;
     fn watch(&self, cx: Context, arguments: Value) -> Pending<Watch>;
@@ -254,7 +295,7 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
         (self.definition.from_matches)(matches)
     }
 
-    fn normalize(&self, arguments: Value) -> Result<(Value, Target)> {
+    fn normalize(&self, arguments: Value) -> Result<Normal> {
         self.refuse_unknown(&arguments)?;
         (self.definition.normalize)(&self.deck, arguments)
     }
@@ -274,6 +315,19 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
 
 fn schema<T: JsonSchema>() -> Value {
     schemars::SchemaGenerator::default().into_root_schema_for::<T>().to_value()
+}
+
+/// The schema of the result. What changes a cluster says there what the same command is: see [`Operation::equivalent`].
+fn output<O: Operation>() -> Value {
+    let mut schema = schema::<O::Output>();
+    if O::PREVIEW
+        && O::SPEC.effect > Effect::Observe
+        && let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut)
+    {
+        let text = serde_json::json!({ "type": "string", "description": "The same as a shell command." });
+        properties.insert("equivalent".to_owned(), text);
+    }
+    schema
 }
 
 fn decode<T: DeserializeOwned>(arguments: Value) -> Result<T> {
@@ -332,8 +386,8 @@ mod tests {
     fn an_argument_that_no_part_of_the_input_takes_is_refused_with_the_nearest_name() {
         let bound = bind([&SCALE], &Arc::new(()));
         let given = json!({ "replicas": 3, "cluster": "eu-1" });
-        assert_eq!(bound[0].normalize(given.clone()).unwrap().0, given);
-        let error = |arguments: Value| bound[0].normalize(arguments).unwrap_err();
+        assert_eq!(bound[0].normalize(given.clone()).unwrap().arguments, given);
+        let error = |arguments: Value| bound[0].normalize(arguments).err().unwrap();
         let wrong = error(json!({ "replicas": 3, "clusters": "eu-1" }));
         assert_eq!(wrong.message, "thing_scale has no argument \"clusters\"");
         assert_eq!(wrong.next_step(), "Did you mean \"cluster\"?");

@@ -64,6 +64,8 @@ struct Question {
     role: Role,
     door: Door,
     operation: &'static str,
+    /// That of several calls as one is that of the worst of them.
+    effect: Effect,
     target: Target,
 }
 
@@ -176,6 +178,7 @@ impl Policy {
             role: actor.role,
             door: actor.door,
             operation: spec.name,
+            effect: spec.effect,
             target: target.clone(),
         };
         if let Some(ruling) = self.cache.lock().get(&question) {

@@ -102,7 +102,10 @@ impl Gate {
         let arguments = call.arguments.clone();
         let preview = guarded(|| call.operation.preview(context, arguments));
         match tokio::time::timeout(self.inner.settings.preview_timeout, preview).await {
-            Ok(result) => result.map_err(|e| self.clean_error(e)),
+            Ok(Ok(preview)) => {
+                Ok(Preview { equivalent: preview.equivalent.or_else(|| call.equivalent.clone()), ..preview })
+            }
+            Ok(Err(e)) => Err(self.clean_error(e)),
             Err(_) => Err(Error::new(
                 Code::Timeout,
                 format!(
@@ -191,6 +194,15 @@ impl Gate {
         if let Err(error) = self.check_expected(&mut call).await {
             return Err(self.refuse_with(&call, error).await);
         }
+        self.run_checked(&call, grant).await
+    }
+
+    /// As [`Gate::run_change`], for a call whose target is known to be as expected, or whose handler looks.
+    pub(in crate::gate) async fn run_checked(
+        &self,
+        call: &Call,
+        grant: Option<GrantUse>,
+    ) -> Result<Result<Value>> {
         if call.recorded() {
             let mut more = serde_json::json!({});
             if let Some(grant) = grant {
@@ -204,29 +216,35 @@ impl Gate {
                 let lost_grant = grant.is_some() && matches!(e, StoreError::Conflict(_));
                 let error = refused_by_store(e);
                 if !lost_grant {
-                    self.publish_denied(&call, &error);
+                    self.publish_denied(call, &error);
                 }
                 return Err(error);
             }
         }
-        self.publish(&call, CallPhase::Started);
-        let result = self.run_recorded(&call).await;
+        self.publish(call, CallPhase::Started);
+        let result = self.run_recorded(call).await;
         if call.recorded() {
-            let outcome = self.outcome(&call, AuditKind::Outcome, &result);
+            let outcome = self.outcome(call, AuditKind::Outcome, &result);
             // It has happened: the store keeps the row until it can be written.
             if let Err(e) = self.inner.store.finish(outcome, None).await {
                 tracing::error!(call = %call.id, error = %e, "the outcome of a change could not be written yet");
             }
         }
-        self.publish_end(&call, result.as_ref().map(|_| ()));
+        self.publish_end(call, result.as_ref().map(|_| ()));
         Ok(result)
     }
 
     /// Runs the handler itself; a panic in it is an error like any other.
     pub(in crate::gate) async fn run_recorded(&self, call: &Call) -> Result<Value> {
-        let context = call.context(self, CancellationToken::new()).expecting(call.expect.clone());
+        let context = call.context(self, call.cancel.clone()).expecting(call.expect.clone());
         let arguments = call.arguments.clone();
-        self.clean(guarded(|| call.operation.run(context, arguments)).await)
+        let _running = self.running(call);
+        let mut result = guarded(|| call.operation.run(context, arguments)).await;
+        if let (Ok(Value::Object(output)), Some(equivalent)) = (&mut result, &call.equivalent) {
+            // A handler that knows more than the arguments say has said it itself.
+            output.entry("equivalent").or_insert_with(|| equivalent.as_str().into());
+        }
+        self.clean(result)
     }
 
     pub(in crate::gate) fn outcome(

@@ -161,7 +161,7 @@ async fn report(
             CallPhase::Started if mine.is_none() && call.operation == operation && call.actor == *actor => {
                 mine = Some(call.call);
             }
-            CallPhase::Progress { done, total, note } if mine == Some(call.call) => {
+            CallPhase::Progress { done, total, note, .. } if mine == Some(call.call) => {
                 #[allow(clippy::cast_precision_loss, reason = "a count of steps, shown to a person")]
                 let number = |n: u64| n as f64;
                 let mut progress = ProgressNotificationParam::new(token.clone(), number(*done));

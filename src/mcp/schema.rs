@@ -66,7 +66,8 @@ pub fn output(schema: &Value) -> Map<String, Value> {
     let whole = object(schema, &definitions, 0);
     let mut properties = Map::new();
     if let Some(Value::Object(found)) = whole.get("properties") {
-        let mut members: Vec<_> = found.iter().collect();
+        // The command that is the same explains itself in the result.
+        let mut members: Vec<_> = found.iter().filter(|(name, _)| *name != "equivalent").collect();
         members.sort_by_key(|(name, _)| !FIRST_MEMBERS.contains(&name.as_str()));
         for (name, property) in members.into_iter().take(MAX_MEMBERS) {
             let kind = property.get("type").filter(|_| property.get("anyOf").is_none());

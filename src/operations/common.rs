@@ -175,7 +175,6 @@ pub async fn preview(target: Target, plan: Plan) -> Result<Preview> {
         affects: plan.affects,
         checks: plan.checks,
         warnings: plan.warnings,
-        equivalent: plan.equivalent,
         ..Preview::of(target)
     })
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use super::input::{Object, Within};
-use super::{Deck, common};
+use super::{Deck, command, common};
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Method, Operation, Preview, Spec, Target, TargetVersion, define};
 use crate::kube::objects::{Place, apply, delete, edit, manifest};
@@ -94,6 +95,20 @@ impl Operation for ResourceDelete {
 
     fn target(input: &Self::Input) -> Target {
         input.object.target()
+    }
+
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        let cascade = match input.cascade {
+            Cascade::Background => None,
+            Cascade::Foreground => Some("foreground"),
+            Cascade::Orphan => Some("orphan"),
+        };
+        let grace = if input.force { Some(0) } else { input.grace_period };
+        let command = command::kubectl("delete", &input.object)
+            .value("--grace-period", grace)
+            .flag("--force", grace == Some(0))
+            .value("--cascade", cascade);
+        Some(command.within(&input.object.within))
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
@@ -193,6 +208,10 @@ impl Operation for ResourceApply {
         common::target(&input.within.cluster, &namespace, &kind, &same(manifest::Document::name))
     }
 
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        Some(command::apply(input.force_conflicts, &input.within))
+    }
+
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         let cluster = deck.kube.get(input.within.cluster.as_deref())?;
         let documents = manifest::parse(&input.manifest)?;
@@ -283,6 +302,10 @@ impl Operation for ResourceEdit {
 
     fn target(input: &Self::Input) -> Target {
         input.within.target(&input.kind, &input.name)
+    }
+
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        Some(Command::new("kubectl replace -f -").within(&input.within))
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {

@@ -4,23 +4,34 @@
 
 mod approval;
 mod audit;
+mod batch;
+mod call;
 mod cluster;
+mod command;
 mod common;
 mod config;
 mod container;
+mod cronjob;
 mod event;
+mod explain;
 mod folder;
 mod grant;
+mod helm;
+mod image;
 mod input;
 mod k9s;
 mod kind;
 mod listing;
 mod log;
 mod manifest;
+mod node;
 mod object;
 mod operation;
 mod pod;
+mod rbac;
+mod reference;
 mod resource;
+mod rollout;
 mod session;
 mod token;
 mod workload;
@@ -51,20 +62,30 @@ pub struct Deck {
 pub const ALL: &[&[Definition<Deck>]] = &[
     approval::LIST,
     audit::LIST,
+    batch::LIST,
+    call::LIST,
     cluster::LIST,
     config::LIST,
     container::LIST,
+    cronjob::LIST,
     event::LIST,
+    explain::LIST,
     folder::LIST,
     grant::LIST,
+    helm::LIST,
+    image::LIST,
     k9s::LIST,
     kind::LIST,
     log::LIST,
     manifest::LIST,
+    node::LIST,
     object::LIST,
     operation::LIST,
     pod::LIST,
+    rbac::LIST,
+    reference::LIST,
     resource::LIST,
+    rollout::LIST,
     session::LIST,
     token::LIST,
     workload::LIST,

@@ -72,10 +72,44 @@ fn what_is_not_recorded_only_reads_or_is_presence() {
 fn changes_can_be_previewed_unless_they_are_quarterdecks_own() {
     for definition in all() {
         let spec = definition.spec;
-        let own =
-            ["approval_", "grant_", "agents_", "token_"].iter().any(|prefix| spec.name.starts_with(prefix));
+        let own = ["approval_", "grant_", "agents_", "token_", "call_"]
+            .iter()
+            .any(|prefix| spec.name.starts_with(prefix));
         if spec.effect > Effect::Observe && !own {
             assert!(definition.previewable, "{}", spec.name);
         }
+    }
+}
+
+/// The least that a schema takes: what it requires, as short as it may be.
+fn least(schema: &serde_json::Value) -> serde_json::Value {
+    let mut all = serde_json::Map::new();
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(|n| n.as_str()) {
+        let property = &schema["properties"][name];
+        let value = match property["type"].as_str() {
+            Some("integer") => serde_json::json!(1),
+            Some("array") if name == "images" => serde_json::json!(["web=x"]),
+            Some("array") => serde_json::json!([{}]),
+            _ => serde_json::json!(if name == "kind" { "deployments" } else { "x" }),
+        };
+        all.insert(name.to_owned(), value);
+    }
+    all.into()
+}
+
+#[test]
+fn every_change_of_a_cluster_is_a_command_too() {
+    for definition in all().filter(|d| d.previewable && d.spec.effect > Effect::Observe) {
+        let name = definition.spec.name;
+        // The commands of a batch are those of its parts; the others act on this machine.
+        if ["batch_run", "plugin_run", "saved_delete"].contains(&name) {
+            continue;
+        }
+        let arguments = least(&definition.form().input());
+        let command = definition.equivalent(arguments).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let command = command.unwrap_or_else(|| panic!("{name} is no command"));
+        assert!(["kubectl ", "helm "].iter().any(|c| command.starts_with(c)), "{name}: {command}");
+        let said = &definition.form().output()["properties"]["equivalent"];
+        assert_eq!(said["type"], "string", "{name} says its command in its result");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use super::input::Within;
 use super::{Deck, common};
 use crate::base::Result;
@@ -162,6 +163,11 @@ impl<K: Scalable> Operation for Scale<K> {
         input.within.target(K::NAME, &input.name)
     }
 
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        let command = Command::new("kubectl scale").object(K::NAME, &input.name);
+        Some(command.value("--replicas", Some(input.replicas)).within(&input.within))
+    }
+
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         let place = place::<K>(&deck, &input.within, &input.name).await?;
         let done = scale::run(&place, input.replicas, common::seen(&cx).as_ref()).await?;
@@ -210,6 +216,11 @@ impl<K: Restartable> Operation for Restart<K> {
 
     fn target(input: &Self::Input) -> Target {
         input.within.target(K::NAME, &input.name)
+    }
+
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        let command = Command::new("kubectl rollout restart").object(K::NAME, &input.name);
+        Some(command.within(&input.within))
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {

@@ -28,6 +28,11 @@ pub enum Command {
     Participants,
     Grants,
     Palette,
+    /// The users or groups that role bindings name.
+    Subjects(&'static str),
+    Helm,
+    /// What a subject may do, as `u:jane`; without one, whoever sits here.
+    Can(Option<String>),
     /// The clusters, or go to one.
     Context(Option<CompactString>),
     /// The namespaces, or go to one.
@@ -70,6 +75,10 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["participants", "who"], "who is here"),
     (&["grants", "grant"], "what agents may do without asking"),
     (&["operations", "palette"], "everything that can be done"),
+    (&["helm", "hm"], "Helm releases"),
+    (&["users", "user", "usr"], "the users that bindings name"),
+    (&["groups", "group", "grp"], "the groups that bindings name"),
+    (&["can"], "what u:USER, g:GROUP or s:NS:ACCOUNT may do; alone: what you may"),
     (&["contexts", "context", "ctx", "clusters", "cluster"], "the clusters, or go to one"),
     (&["namespaces", "namespace", "ns"], "the namespaces, or go to one"),
     (&["theme", "skin"], "another theme"),
@@ -114,6 +123,10 @@ pub fn parse(line: &str) -> Result<Command> {
         Some("participants") => none(Command::Participants),
         Some("grants") => none(Command::Grants),
         Some("operations") => none(Command::Palette),
+        Some("helm") => none(Command::Helm),
+        Some("users") => none(Command::Subjects("user")),
+        Some("groups") => none(Command::Subjects("group")),
+        Some("can") => Ok(Command::Can(one("can")?)),
         Some("contexts") => Ok(Command::Context(one("a context")?.map(Into::into))),
         // `:ns /web` and `:ns -l team=a` are tables of namespaces, `:ns shop` goes to one.
         Some("namespaces")

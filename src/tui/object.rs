@@ -50,6 +50,25 @@ impl ObjectRef {
     }
 }
 
+/// A Helm release by its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRef {
+    pub cluster: CompactString,
+    pub namespace: CompactString,
+    pub name: CompactString,
+}
+
+impl ReleaseRef {
+    /// The arguments that every operation on a release takes.
+    pub fn arguments(&self) -> Value {
+        let mut arguments = json!({ "name": self.name, "namespace": self.namespace });
+        if !self.cluster.is_empty() {
+            arguments["cluster"] = json!(self.cluster);
+        }
+        arguments
+    }
+}
+
 /// Which namespaces a table shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Namespaces {
@@ -125,6 +144,23 @@ pub enum Route {
     Edit(ObjectRef),
     /// The events of one object.
     Events(ObjectRef),
+    /// The Helm releases.
+    Helm,
+    /// The revisions of one.
+    HelmHistory(ReleaseRef),
+    /// Why an object is not well.
+    Explain(ObjectRef),
+    /// Who uses an object by its name.
+    References(ObjectRef),
+    /// The users or groups (`user`, `group`) that role bindings name.
+    Subjects(&'static str),
+    /// What a subject (`u:jane`) may do; without one, whoever sits here.
+    Rules {
+        cluster: Option<CompactString>,
+        subject: Option<String>,
+    },
+    /// The revisions of a workload, and how far its rollout is.
+    Revisions(ObjectRef),
     /// What waits for a decision; with an identifier, that one's card.
     Approvals(Option<ApprovalId>),
     Audit,
@@ -140,6 +176,14 @@ pub enum Route {
     Form {
         operation: String,
         arguments: Value,
+    },
+    /// The form of an operation on some objects, with what holds for each of them.
+    FormAbout {
+        operation: String,
+        objects: Vec<ObjectRef>,
+        arguments: Value,
+        /// What of the marked rows is not among the objects.
+        left_out: Option<String>,
     },
     /// Keys and commands, for the modes of the pane below.
     Help {

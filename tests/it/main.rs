@@ -31,4 +31,5 @@ mod registry;
 mod relay;
 mod sample;
 mod session;
+mod verbs;
 mod waiting;

@@ -36,7 +36,7 @@ fn modes(view: &str) -> Vec<&str> {
         "yaml" | "describe" => vec![view, "text", "global"],
         "logs" | "xray" | "pulse" | "help" => vec![view, "global"],
         "clusters" | "containers" | "aliases" | "audit" | "participants" | "dir" | "screendumps" | "helm"
-        | "history" | "forwards" | "users" | "groups" | "rules" => vec![view, "table", "global"],
+        | "helm_history" | "history" | "forwards" | "users" | "groups" | "rules" => vec![view, "table", "global"],
         kind => vec![kind, "objects", "table", "global"],
     }
 }

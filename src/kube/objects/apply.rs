@@ -59,12 +59,6 @@ pub async fn plan(
     }
     plan.checks.dedup();
     plan.seen = joined(&seen);
-    let force = if options.force { " --force-conflicts" } else { "" };
-    let namespace = namespace.map(|n| format!(" -n {}", super::place::shell(n))).unwrap_or_default();
-    plan.equivalent = Some(format!(
-        "kubectl apply --server-side --field-manager={MANAGER}{force} -f -{namespace} --context {}",
-        super::place::shell(cluster.name())
-    ));
     Ok(plan)
 }
 

@@ -57,11 +57,7 @@ pub async fn plan(place: &Place, options: Options) -> base::Result<Plan> {
     let live = place.get().await?;
     let seen = Seen::of(&live);
     send(place, options, Some(&seen), true).await.map_err(refusal)?;
-    let mut plan = Plan {
-        checks: vec!["server dry run ok".to_owned()],
-        equivalent: Some(kubectl(place, options)),
-        ..Plan::default()
-    };
+    let mut plan = Plan { checks: vec!["server dry run ok".to_owned()], ..Plan::default() };
     plan.seen = Some(seen);
     goes_with(place, &live, options, &mut plan).await;
     warn(&live, options, &mut plan);
@@ -102,19 +98,6 @@ async fn send(place: &Place, options: Options, seen: Option<&Seen>, dry: bool) -
         }
     }
     place.cluster.json(Call::delete(place.path()).json(&body)?).await
-}
-
-fn kubectl(place: &Place, options: Options) -> String {
-    let mut out = format!("kubectl delete {}", place.kubectl());
-    match options.grace {
-        Some(0) => out.push_str(" --grace-period=0 --force"),
-        Some(grace) => out.push_str(&format!(" --grace-period={grace}")),
-        None => {}
-    }
-    if options.propagation != Propagation::Background {
-        out.push_str(&format!(" --cascade={}", options.propagation.as_str().to_lowercase()));
-    }
-    out
 }
 
 fn cut(text: String) -> String {

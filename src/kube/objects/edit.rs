@@ -23,12 +23,7 @@ async fn plan_once(place: &Place, document: &Document) -> base::Result<Plan> {
     comparable(&mut before, &place.resource);
     comparable(&mut after, &place.resource);
     let (before, after) = sides(Some(before), after);
-    let mut plan = Plan {
-        seen,
-        checks: vec!["server dry run ok".to_owned()],
-        equivalent: Some(format!("kubectl replace -f - {}", place.flags())),
-        ..Plan::default()
-    };
+    let mut plan = Plan { seen, checks: vec!["server dry run ok".to_owned()], ..Plan::default() };
     if before == after {
         plan.warnings.push("nothing changes".to_owned());
     }

@@ -5,12 +5,18 @@
 //! the state which the plan [`Seen`] and lets the server refuse any other. What has no I/O ([`yaml`], [`path`], [`mask`],
 //! [`describe`]) stands by itself.
 
+pub mod amend;
 pub mod apply;
 pub mod around;
+pub mod cordon;
+pub mod cron;
 pub mod delete;
 pub mod describe;
+pub mod drain;
 pub mod edit;
 pub mod events;
+pub mod explain;
+pub mod helm;
 pub mod look;
 pub mod manifest;
 pub mod mask;
@@ -18,7 +24,11 @@ pub mod path;
 pub mod place;
 pub mod plan;
 pub mod quantity;
+pub mod rbac;
+pub mod references;
 pub mod restart;
+pub mod rollout;
+pub mod sanitize;
 pub mod scale;
 pub mod yaml;
 

@@ -86,23 +86,6 @@ impl Place {
         format!("{} {}{namespace} on {}", self.resource.singular, self.name, self.cluster.name())
     }
 
-    /// `deployment.apps/web -n shop --context prod`, for kubectl.
-    pub fn kubectl(&self) -> String {
-        let kind = &self.resource.singular;
-        let kind = if self.resource.group.is_empty() || self.resource.target_kind() == **kind {
-            kind.to_string()
-        } else {
-            format!("{kind}.{}", self.resource.group)
-        };
-        format!("{kind}/{} {}", shell(&self.name), self.flags())
-    }
-
-    /// `-n shop --context prod`
-    pub fn flags(&self) -> String {
-        let namespace = self.namespace.as_ref().map(|n| format!("-n {} ", shell(n))).unwrap_or_default();
-        format!("{namespace}--context {}", shell(self.cluster.name()))
-    }
-
     /// Fails if the object is not the one, or not in the state, that was seen.
     pub fn expect(&self, live: &Value, seen: Option<&Seen>) -> base::Result<()> {
         let Some(seen) = seen else { return Ok(()) };
@@ -123,16 +106,6 @@ impl Place {
             "expected": {"identity": seen.uid, "revision": seen.revision},
             "found": {"identity": now.uid, "revision": now.revision},
         })))
-    }
-}
-
-/// A word as a POSIX shell takes it.
-pub fn shell(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -229,17 +202,5 @@ impl<'a> List<'a> {
         let list = self.cluster.json(call).await?;
         let rest = list.pointer("/metadata/remainingItemCount").and_then(Value::as_u64).unwrap_or(0);
         Ok(list.get("items").and_then(Value::as_array).map_or(0, Vec::len) as u64 + rest)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(shell("kind-1/a_b.c"), "kind-1/a_b.c");
-        assert_eq!(shell("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(shell(""), "''");
     }
 }

@@ -25,8 +25,6 @@ pub struct Plan {
     pub affects: Vec<String>,
     pub checks: Vec<String>,
     pub warnings: Vec<String>,
-    /// The same for kubectl.
-    pub equivalent: Option<String>,
 }
 
 /// Takes out of an object what changes with every write or is the server's own business, so that a diff shows the

@@ -33,7 +33,6 @@ async fn plan_once(place: &Place) -> base::Result<Plan> {
         before: annotated(old),
         after: annotated(Some(&json!("now"))),
         checks: vec!["server dry run ok".to_owned()],
-        equivalent: Some(format!("kubectl rollout restart {}", place.kubectl())),
         ..Plan::default()
     };
     describe_rollout(&mut plan, &live);
@@ -85,7 +84,7 @@ async fn write(place: &Place, live: &Value, at: &str, dry: bool) -> Result<Value
     place.cluster.json(call).await
 }
 
-fn describe_rollout(plan: &mut Plan, live: &Value) {
+pub(super) fn describe_rollout(plan: &mut Plan, live: &Value) {
     let count = wanted(live);
     let strategy = live
         .pointer("/spec/strategy")

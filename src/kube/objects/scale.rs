@@ -33,7 +33,6 @@ async fn plan_once(place: &Place, replicas: u32) -> base::Result<Plan> {
         before: to_yaml(&json!({"spec": {"replicas": before}})),
         after: to_yaml(&json!({"spec": {"replicas": replicas}})),
         checks: vec!["server dry run ok".to_owned()],
-        equivalent: Some(format!("kubectl scale {} --replicas={replicas}", place.kubectl())),
         ..Plan::default()
     };
     let delta = i64::from(replicas) - before;

@@ -86,6 +86,9 @@ impl App {
             Command::Grants => Route::Grants,
             Command::Dir(path) => Route::Dir(path),
             Command::Palette => Route::Palette,
+            Command::Helm => Route::Helm,
+            Command::Subjects(kind) => Route::Subjects(kind),
+            Command::Can(subject) => Route::Rules { cluster: self.shared.clusters.first().cloned(), subject },
             Command::Context(None) => Route::Clusters,
             Command::Context(Some(name)) => {
                 self.set_context(&name)?;

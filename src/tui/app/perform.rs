@@ -142,9 +142,13 @@ impl App {
             Ok(Reply::Done { output, .. }) if background.plugin.is_some() => {
                 self.plugin_ran(&background.label, &background.plugin.unwrap_or_default(), output)
             }
-            Ok(Reply::Done { .. }) => {
+            Ok(Reply::Done { output, .. }) => {
                 let took = self.clock.now().duration_since(background.since).as_millis();
-                Flash::info(format!("{}: done in {took} ms", background.label))
+                let flash = Flash::info(format!("{}: done in {took} ms", background.label));
+                match output.get("equivalent").and_then(serde_json::Value::as_str) {
+                    Some(same) => flash.next(same),
+                    None => flash,
+                }
             }
             Ok(Reply::Held(held)) => Flash::warning(format!("{} waits for a decision", background.label))
                 .next(format!("{} F2 shows it.", held.reason)),

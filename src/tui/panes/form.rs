@@ -1,4 +1,5 @@
-//! The dialog that makes a call from a form: any operation, from its schema alone.
+//! The dialog that makes a call from a form: any operation, from its schema alone; or what is common to the same call
+//! about several objects.
 
 use compact_str::CompactString;
 use crossterm::event::KeyEvent;
@@ -14,6 +15,7 @@ use crate::base::{Code, Error, Result, SafeText};
 use crate::gate::{Effect, OperationInfo, Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
+use crate::tui::object::{ObjectRef, Route};
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::{READ_ONLY, Shared};
 use crate::tui::user::{Input as PluginInput, Plugin};
@@ -26,9 +28,19 @@ const FOOT: u16 = 3;
 /// Names read to complete one with.
 const NAMES: usize = 5_000;
 
+/// Makes steps of what was filled in, where it is not simply the operation's arguments.
+type Make = Box<dyn Fn(&Value) -> Vec<Step> + Send>;
+
+/// What an object's own arguments are called.
+const OBJECT: [&str; 4] = ["cluster", "namespace", "kind", "name"];
+
 pub struct FormPane {
     info: OperationInfo,
     form: Form,
+    make: Option<Make>,
+    /// The form again, with what was filled in.
+    again: Option<Route>,
+    left_out: Option<String>,
     call: Option<Ticket>,
     error: Option<Error>,
     top: usize,
@@ -48,6 +60,22 @@ struct Names {
     found: Vec<String>,
 }
 
+/// What a form shows that is no operation's.
+fn own(title: &str, input: Value) -> OperationInfo {
+    OperationInfo {
+        name: title.to_owned(),
+        summary: String::new(),
+        effect: Effect::Change,
+        idempotent: false,
+        method: crate::gate::Method::Post,
+        path: String::new(),
+        watch: false,
+        preview: true,
+        input,
+        output: Value::Null,
+    }
+}
+
 impl FormPane {
     pub fn new(operation: &str, known: &Value, shared: &Shared) -> Result<Self> {
         let info = shared.operation(operation).cloned().ok_or_else(|| {
@@ -58,8 +86,65 @@ impl FormPane {
             let what = format!("this session is read-only: {operation} is a {}", info.effect.as_str());
             return Err(Error::new(Code::PermissionDenied, what).next(READ_ONLY));
         }
+        Ok(Self::of(info, known))
+    }
+
+    fn of(info: OperationInfo, known: &Value) -> Self {
         let form = Form::new(&info.input, known);
-        Ok(Self { info, form, call: None, error: None, top: 0, names: Names::default(), armed: None, plugin: None })
+        Self {
+            info,
+            form,
+            make: None,
+            again: None,
+            left_out: None,
+            call: None,
+            error: None,
+            top: 0,
+            names: Names::default(),
+            armed: None,
+            plugin: None,
+        }
+    }
+
+    /// The form of an operation on some objects, which it does not ask for: what is filled in holds for each.
+    pub fn about(
+        operation: &str,
+        objects: Vec<ObjectRef>,
+        known: &Value,
+        left_out: Option<String>,
+        shared: &Shared,
+    ) -> Result<Self> {
+        let mut pane = Self::new(operation, known, shared)?;
+        let whole = pane.info.input.clone();
+        hide(&mut pane.info.input, &OBJECT);
+        pane.form = Form::new(&pane.info.input, known);
+        let (name, about) = (pane.info.name.clone(), objects.clone());
+        let verb = name.rsplit('_').next().unwrap_or_default().to_owned();
+        pane.make = Some(Box::new(move |filled| {
+            let step = |object: &ObjectRef| {
+                let mut arguments = object.arguments();
+                if let Some(map) = arguments.as_object_mut() {
+                    map.retain(|field, _| whole["properties"].get(field).is_some());
+                    map.extend(filled.as_object().cloned().unwrap_or_default());
+                }
+                let label = format!("{verb} {} {}", object.plural().trim_end_matches('s'), object.name);
+                Step { request: Request::new(name.clone(), arguments), label }
+            };
+            about.iter().map(step).collect()
+        }));
+        pane.again = Some(Route::FormAbout {
+            operation: operation.to_owned(),
+            objects,
+            arguments: Value::Null,
+            left_out: left_out.clone(),
+        });
+        pane.left_out = left_out;
+        Ok(pane)
+    }
+
+    /// A form of its own, which is no operation's.
+    pub fn made(title: &str, input: Value, known: &Value, make: Make) -> Self {
+        Self { make: Some(make), ..Self::of(own(title, input), known) }
     }
 
     /// Asks for what a plugin needs, and runs it with that.
@@ -85,21 +170,8 @@ impl FormPane {
             plugin.inputs.iter().filter(|i| i.required).map(|i| i.name.as_str()).collect();
         let properties: serde_json::Map<String, Value> = plugin.inputs.iter().map(property).collect();
         let input = json!({ "type": "object", "properties": properties, "required": required });
-        let info = OperationInfo {
-            name: plugin.description.clone(),
-            summary: String::new(),
-            effect: Effect::Change,
-            idempotent: false,
-            method: crate::gate::Method::Post,
-            path: String::new(),
-            watch: false,
-            preview: true,
-            output: Value::Null,
-            input,
-        };
-        let form = Form::new(&info.input, &Value::Null);
-        let plugin = Some((step, plugin.confirm));
-        Self { info, form, call: None, error: None, top: 0, names: Names::default(), armed: None, plugin }
+        let info = own(&plugin.description, input);
+        Self { plugin: Some((step, plugin.confirm)), ..Self::of(info, &Value::Null) }
     }
 
     /// Puts what was asked for into the plugin's call.
@@ -125,6 +197,23 @@ impl FormPane {
         self.error = None;
         if self.plugin.is_some() {
             return self.submit_plugin(&arguments, cx);
+        }
+        if let Some(make) = &self.make {
+            let steps = make(&arguments);
+            if steps.is_empty() {
+                self.error = Some(Error::invalid("nothing is changed").next("Change a field, or leave."));
+                return;
+            }
+            let form = self.again.take().map(|again| match again {
+                Route::FormAbout { operation, objects, left_out, .. } => {
+                    Route::FormAbout { operation, objects, arguments, left_out }
+                }
+                other => other,
+            });
+            let confirm = ConfirmPane::new(self.info.effect, steps);
+            cx.close();
+            cx.layer(Box::new(confirm.leaving_out(self.left_out.take()).from_form(form)));
+            return;
         }
         let request = Request::new(self.info.name.clone(), arguments);
         if self.info.effect != Effect::Observe && (self.info.preview || self.info.effect == Effect::Destroy) {
@@ -251,6 +340,16 @@ impl FormPane {
         if entry.input.text().is_empty() && index != self.form.focus {
             buf.set_stringn(field.x, field.y, "–", usize::from(field.width), theme.dim);
         }
+    }
+}
+
+/// Takes properties out of an object schema.
+fn hide(schema: &mut Value, names: &[&str]) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !names.contains(&name.as_str()));
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| !names.iter().any(|n| name == n));
     }
 }
 

@@ -9,13 +9,18 @@ pub mod clusters;
 pub mod containers;
 pub mod dir;
 pub mod editor;
+pub mod explain;
 pub mod form;
 mod grants;
+pub mod helm;
 pub mod help;
 pub mod logs;
 pub mod palette;
 pub mod participants;
+pub mod rbac;
+pub mod references;
 pub mod resources;
+pub mod revisions;
 mod save;
 #[cfg(test)]
 mod session_tests;
@@ -51,6 +56,13 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Containers(pod) => Box::new(containers::pane(pod)),
         Route::Events(object) => Box::new(resources::Resources::events_of(&object, shared)),
         Route::Dir(path) => Box::new(dir::pane(path)),
+        Route::Helm => Box::new(helm::releases(shared)),
+        Route::HelmHistory(release) => Box::new(helm::history(release)),
+        Route::Explain(object) => Box::new(explain::ExplainPane::new(object)),
+        Route::Subjects(kind) => Box::new(rbac::subjects(kind, shared)),
+        Route::Rules { cluster, subject } => Box::new(rbac::rules(cluster, subject)),
+        Route::References(object) => Box::new(references::pane(object)),
+        Route::Revisions(object) => Box::new(revisions::pane(object)),
         Route::Participants => Box::new(participants::pane()),
         Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),
@@ -64,6 +76,9 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Palette => return layer(palette::PalettePane::new(shared)),
         Route::Form { operation, arguments } => {
             return layer(form::FormPane::new(&operation, &arguments, shared)?);
+        }
+        Route::FormAbout { operation, objects, arguments, left_out } => {
+            return layer(form::FormPane::about(&operation, objects, &arguments, left_out, shared)?);
         }
     };
     Ok(Opened::Pane(pane))

@@ -272,7 +272,7 @@ fn pods(n: usize) -> Vec<ObjectRef> {
 #[test]
 fn a_deletion_is_previewed_confirmed_and_bound_to_the_version_shown() {
     let mut stage = Stage::new(vec![]);
-    let mut pane = change::dialog("delete", &pods(1), None).unwrap();
+    let mut pane = change::dialog("delete", &pods(1), None, None).unwrap();
     stage.with(|cx| pane.start(cx));
     let Some(Effect::Preview { ticket, request }) = stage.effects.pop() else { panic!("previewed first") };
     assert_eq!(request.operation, "resource_delete");
@@ -300,45 +300,38 @@ fn a_deletion_is_previewed_confirmed_and_bound_to_the_version_shown() {
 }
 
 #[test]
-fn marked_rows_are_deleted_together_and_counted() {
+fn marked_rows_are_one_batch_with_one_preview_and_a_list_of_what_became_of_each() {
     let mut stage = Stage::new(vec![]);
-    let mut pane = change::dialog("delete", &pods(20), None).unwrap();
+    let gone = Some("2 marked rows are gone: left out".to_owned());
+    let mut pane = change::dialog("delete", &pods(20), None, gone).unwrap();
     stage.with(|cx| pane.start(cx));
-    while let Some(at) = stage.effects.iter().position(|e| matches!(e, Effect::Preview { .. })) {
-        let Effect::Preview { ticket, request } = stage.effects.remove(at) else { unreachable!() };
-        let name = request.arguments["name"].as_str().unwrap().to_owned();
-        let preview = Preview::of(Target::kubernetes("eu-1", "shop", "pod", name));
-        stage.with(|cx| pane.receive(Message::Preview { ticket, result: Ok(preview) }, cx));
-    }
-    assert!(stage.frame(&mut *pane, 80, 50).contains("web-19"));
+    let (ticket, request) = stage.preview();
+    assert_eq!(request.operation, "batch_run");
+    assert_eq!(request.arguments["operation"], "resource_delete");
+    assert_eq!(request.arguments["targets"].as_array().unwrap().len(), 20);
+    let mut preview = Preview::of(Target::kubernetes("eu-1", "shop", "pods", "(20 objects)"));
+    preview.version = Some(TargetVersion { identity: "a;b".into(), revision: "1;2".into() });
+    stage.with(|cx| pane.receive(Message::Preview { ticket, result: Ok(preview) }, cx));
+    assert!(stage.frame(&mut *pane, 80, 50).contains("2 marked rows are gone"));
     stage.act(&mut *pane, "approve");
-    let mut done = 0;
-    while let Some((ticket, _)) = {
-        let at = stage.effects.iter().position(|e| matches!(e, Effect::Call { .. }));
-        at.map(|at| match stage.effects.remove(at) {
-            Effect::Call { ticket, request } => (ticket, request),
-            _ => unreachable!(),
-        })
-    } {
-        done += 1;
-        if done == 10 {
-            assert!(stage.frame(&mut *pane, 80, 50).contains("9 of 20 done"));
-        }
-        stage.answer(&mut *pane, ticket, json!({}));
-    }
-    assert_eq!(done, 20);
-    assert!(stage.effects.iter().any(|e| matches!(e, Effect::Close)));
+    let follows = stage.effects.iter().any(|e| matches!(e, Effect::Layer(p) if p.name() == "progress"));
+    assert!(follows, "what becomes of each is followed");
+    let run = stage.effects.iter().find_map(|e| match e {
+        Effect::Run { request, .. } => Some(request),
+        _ => None,
+    });
+    assert_eq!(run.unwrap().expect.as_ref().unwrap().identity, "a;b");
 }
 
 #[test]
 fn only_what_can_be_scaled_is() {
     assert!(
-        change::dialog("scale", &pods(1), None)
+        change::dialog("scale", &pods(1), None, None)
             .is_err_and(|e| e.message.contains("pods cannot be asked to scale"))
     );
     let mut stage = Stage::new(vec![]);
     let api = ObjectRef::new("eu-1", "deployments.apps", "shop", "api");
-    let mut pane = change::dialog("scale", &[api], None).unwrap();
+    let mut pane = change::dialog("scale", &[api], None, None).unwrap();
     stage.type_text(&mut *pane, "5x");
     stage.act(&mut *pane, "accept");
     let Some(Effect::Layer(mut confirm)) = stage.effects.pop() else { panic!("a confirmation follows") };

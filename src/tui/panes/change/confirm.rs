@@ -1,4 +1,4 @@
-//! The confirmation of one change, or of the same change to several objects.
+//! The confirmation of one change; the same change to several objects is one too, run as a batch.
 
 use compact_str::CompactString;
 use crossterm::event::KeyEvent;
@@ -11,43 +11,41 @@ use serde_json::json;
 use super::deletion::Deletion;
 use super::editing::Editing;
 use super::facts::facts;
-use super::{Step, draw};
+use super::{ProgressPane, Step, draw};
 use crate::base::{Code, Error, Result, SafeText};
-use crate::gate::{Effect, Preview, Reply};
+use crate::gate::{Effect, Preview, Reply, Request, TargetVersion};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::ObjectRef;
+use crate::tui::object::{ObjectRef, Route};
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::widgets::card::{Answer, Card};
 use crate::tui::widgets::input::Input;
-
-/// Calls of one change under way at the same time.
-const AT_ONCE: usize = 8;
 
 /// Where the change is.
 pub(super) enum Stage {
     /// What it would do is being computed.
     Previewing,
     Asking,
-    /// The calls run; how many are done, and what went wrong.
-    Running {
-        started: usize,
-        done: usize,
-        failed: Vec<String>,
-    },
+    /// It runs, and what was typed must come back if it fails.
+    Running,
 }
 
 pub struct ConfirmPane {
     effect: Effect,
-    pub(super) steps: Vec<Step>,
-    previews: Vec<Option<Preview>>,
-    tickets: Vec<(Ticket, usize)>,
+    pub(super) step: Step,
+    version: Option<TargetVersion>,
+    /// The preview or the call under way.
+    ticket: Option<Ticket>,
     pub(super) stage: Stage,
     pub(super) card: Option<Card>,
     pub(super) error: Option<Error>,
     pub(super) hint: Option<String>,
     delete: Option<(Vec<ObjectRef>, Deletion)>,
     edit: Option<Editing>,
+    /// Where the arguments came from, and can be changed.
+    form: Option<Route>,
+    /// What of the marked rows is left out, and why.
+    left_out: Option<String>,
     /// The target's name while it is typed.
     pub(super) naming: Option<Input>,
 }
@@ -56,17 +54,33 @@ impl ConfirmPane {
     pub fn new(effect: Effect, steps: Vec<Step>) -> Self {
         Self {
             effect,
-            previews: vec![None; steps.len()],
-            steps,
-            tickets: Vec::new(),
+            step: Step::joined(steps),
+            version: None,
+            ticket: None,
             stage: Stage::Previewing,
             card: None,
             error: None,
             hint: None,
             delete: None,
             edit: None,
+            form: None,
+            left_out: None,
             naming: None,
         }
+    }
+
+    /// Says what of the marked rows is left out.
+    #[must_use]
+    pub fn leaving_out(mut self, what: Option<String>) -> Self {
+        self.left_out = what;
+        self
+    }
+
+    /// Can go back to the form that its arguments came from.
+    #[must_use]
+    pub fn from_form(mut self, form: Option<Route>) -> Self {
+        self.form = form;
+        self
     }
 
     /// The deletion of some objects; `kill` for not waiting until they have ended.
@@ -81,12 +95,11 @@ impl ConfirmPane {
         Self { edit: Some(edit.clone()), ..Self::new(Effect::Change, vec![edit.step()]) }
     }
 
-    /// Asks what the steps would do, from the start.
+    /// Asks what it would do, from the start.
     fn preview(&mut self, cx: &mut Cx<'_>) {
-        for (ticket, _) in self.tickets.drain(..) {
-            cx.cancel(ticket);
+        if let Some(old) = self.ticket.take() {
+            cx.cancel(old);
         }
-        self.previews = vec![None; self.steps.len()];
         self.hint = None;
         self.stage = Stage::Previewing;
         self.error = self.edit.as_ref().and_then(Editing::mistake);
@@ -94,37 +107,21 @@ impl ConfirmPane {
             self.card = None;
             return;
         }
-        for index in 0..self.steps.len().min(AT_ONCE) {
-            self.preview_one(index, cx);
-        }
+        self.ticket = Some(cx.preview(self.step.request.clone()));
     }
 
-    fn preview_one(&mut self, index: usize, cx: &mut Cx<'_>) {
-        let ticket = cx.preview(self.steps[index].request.clone());
-        self.tickets.push((ticket, index));
-    }
-
-    fn previewed(&mut self, index: usize, result: Result<Preview>, cx: &mut Cx<'_>) {
-        match result {
-            Ok(preview) => self.previews[index] = Some(preview),
+    fn previewed(&mut self, result: Result<Preview>, cx: &mut Cx<'_>) {
+        let mut preview = match result {
+            Ok(preview) => preview,
             Err(error) => return self.failed(error, cx),
-        }
-        let next = self
-            .previews
-            .iter()
-            .enumerate()
-            .position(|(i, p)| p.is_none() && !self.tickets.iter().any(|(_, at)| *at == i));
-        if let Some(next) = next {
-            self.preview_one(next, cx);
-        }
-        if self.tickets.is_empty() && self.previews.iter().all(Option::is_some) {
-            self.stage = Stage::Asking;
-            let previews: Vec<Preview> = self.previews.iter().flatten().cloned().collect();
-            let facts = facts(self.effect, &self.steps, &previews);
-            match &mut self.card {
-                Some(card) => card.replace(facts, None, cx.now),
-                None => self.card = Some(Card::new(facts)),
-            }
+        };
+        self.version.clone_from(&preview.version);
+        preview.warnings.extend(self.left_out.clone());
+        self.stage = Stage::Asking;
+        let facts = facts(self.effect, &self.step, preview);
+        match &mut self.card {
+            Some(card) => card.replace(facts, None, cx.now),
+            None => self.card = Some(Card::new(facts)),
         }
     }
 
@@ -141,19 +138,18 @@ impl ConfirmPane {
                 return;
             }
         }
-        for (step, preview) in self.steps.iter_mut().zip(&self.previews) {
-            step.request.expect = preview.as_ref().and_then(|p| p.version.clone());
-        }
+        let request = Request { expect: self.version.clone(), ..self.step.request.clone() };
         // What was typed must come back if the change fails: then the dialog waits for the end.
-        if let ([only], None) = (self.steps.as_slice(), &self.edit) {
-            cx.run(only.request.clone(), only.label.clone());
-            cx.close();
+        if self.edit.is_some() {
+            self.stage = Stage::Running;
+            self.ticket = Some(cx.call(request));
             return;
         }
-        self.stage = Stage::Running { started: 0, done: 0, failed: Vec::new() };
-        for _ in 0..AT_ONCE {
-            self.run_next(cx);
+        if self.step.is_long() {
+            cx.layer(Box::new(ProgressPane::new(request.operation.clone(), self.step.label.clone())));
         }
+        cx.run(request, self.step.label.clone());
+        cx.close();
     }
 
     /// What it would do, or did not do, is an error.
@@ -165,52 +161,33 @@ impl ConfirmPane {
         self.card = None;
     }
 
-    fn run_next(&mut self, cx: &mut Cx<'_>) {
-        if let Stage::Running { started, .. } = &mut self.stage
-            && let Some(step) = self.steps.get(*started)
-        {
-            let ticket = cx.call(step.request.clone());
-            self.tickets.push((ticket, *started));
-            *started += 1;
-        }
-    }
-
-    fn ran(&mut self, index: usize, result: Result<Reply>, cx: &mut Cx<'_>) {
-        let Stage::Running { done, failed, .. } = &mut self.stage else { return };
-        *done += 1;
+    /// The end of an edit.
+    fn ran(&mut self, result: Result<Reply>, cx: &mut Cx<'_>) {
         match result {
-            Ok(Reply::Done { .. }) => {}
-            Ok(Reply::Held(held)) => failed.push(format!("{}: {}", self.steps[index].label, held.reason)),
-            Err(error) if self.edit.is_some() => {
-                self.stage = Stage::Previewing;
-                return self.failed(error, cx);
-            }
-            Err(error) => failed.push(format!("{}: {}", self.steps[index].label, error.message)),
-        }
-        let (done, all, wrong) = (*done, self.steps.len(), failed.first().cloned());
-        let failures = failed.len();
-        if done < all {
-            return self.run_next(cx);
-        }
-        match wrong {
-            None => {
-                let what = if all == 1 { self.steps[0].label.clone() } else { all.to_string() };
-                cx.flash(Flash::info(format!("{what}: done")));
+            Ok(Reply::Done { output, .. }) => {
+                let flash = Flash::info(format!("{}: done", self.step.label));
+                cx.flash(match output["equivalent"].as_str() {
+                    Some(same) => flash.next(same),
+                    None => flash,
+                });
                 cx.close();
             }
-            Some(first) if failures == 1 => self.hint = Some(first),
-            Some(first) => self.hint = Some(format!("{failures} of {all} failed; the first: {first}")),
+            Ok(Reply::Held(held)) => self.hint = Some(held.reason),
+            Err(error) => {
+                self.stage = Stage::Previewing;
+                self.failed(error, cx);
+            }
         }
     }
 
     /// Turns an option of a deletion; the preview is computed anew.
     fn option(&mut self, action: &str, cx: &mut Cx<'_>) -> Handled {
-        let running = matches!(self.stage, Stage::Running { .. });
+        let running = matches!(self.stage, Stage::Running);
         let Some((objects, options)) = self.delete.as_mut().filter(|_| !running) else { return Handled::No };
         if !options.turn(action) {
             return Handled::No;
         }
-        self.steps = objects.iter().map(|o| options.step(o)).collect();
+        self.step = Step::joined(objects.iter().map(|o| options.step(o)).collect());
         self.preview(cx);
         Handled::Yes
     }
@@ -242,17 +219,6 @@ impl ConfirmPane {
         };
     }
 
-    /// What happens, in a few words.
-    fn heading(&self) -> String {
-        match self.steps.as_slice() {
-            [one] => one.label.clone(),
-            several => {
-                let verb = several.first().and_then(|s| s.label.split(' ').next()).unwrap_or_default();
-                format!("{verb} {} objects", several.len())
-            }
-        }
-    }
-
     /// What to do about an error: an edit knows better than the error itself.
     pub(super) fn next_step<'a>(&self, error: &'a Error) -> &'a str {
         match &self.edit {
@@ -260,6 +226,7 @@ impl ConfirmPane {
                 "e lays your edit on what is there now, and shows both."
             }
             Some(_) if error.next.is_none() => "Nothing is lost: e goes back to the text.",
+            None if self.form.is_some() && error.next.is_none() => "e goes back to the form.",
             _ => error.next_step(),
         }
     }
@@ -274,7 +241,7 @@ impl ConfirmPane {
         match result {
             Ok(text) => {
                 edit.take(text);
-                self.steps = vec![edit.step()];
+                self.step = edit.step();
                 self.preview(cx);
             }
             Err(error) => cx.error(&error),
@@ -304,16 +271,10 @@ impl ConfirmPane {
                 },
             );
             self.error = self.error.take().map(|e| e.details(json!({ "other_change": others })));
-        } else if let Some(index) = take(&mut self.tickets, ticket) {
-            self.ran(index, result, cx);
+        } else if self.ticket.take_if(|t| *t == ticket).is_some() {
+            self.ran(result, cx);
         }
     }
-}
-
-/// The step that a ticket is of.
-fn take(tickets: &mut Vec<(Ticket, usize)>, ticket: Ticket) -> Option<usize> {
-    let at = tickets.iter().position(|(t, _)| *t == ticket)?;
-    Some(tickets.swap_remove(at).1)
 }
 
 impl Pane for ConfirmPane {
@@ -326,10 +287,10 @@ impl Pane for ConfirmPane {
             return vec!["field".into()];
         }
         let asking = matches!(self.stage, Stage::Asking);
-        let idle = !matches!(self.stage, Stage::Running { .. });
+        let idle = !matches!(self.stage, Stage::Running);
         let all = [
             ("change", asking),
-            ("edited", idle && self.edit.is_some()),
+            ("edited", idle && (self.edit.is_some() || self.form.is_some())),
             ("deletion", idle && self.delete.is_some()),
             ("card", self.card.is_some()),
             // Enter is nothing yet.
@@ -339,7 +300,7 @@ impl Pane for ConfirmPane {
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
-        Line::styled(format!(" {} ", SafeText::new(&self.heading())), look.theme.title)
+        Line::styled(format!(" {} ", SafeText::new(&self.step.label)), look.theme.title)
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
@@ -357,7 +318,14 @@ impl Pane for ConfirmPane {
             return Handled::Yes;
         }
         if action.name == "amend"
-            && let Some(edit) = self.edit.as_mut().filter(|_| !matches!(self.stage, Stage::Running { .. }))
+            && let Some(form) = self.form.take()
+        {
+            cx.close();
+            cx.go(form);
+            return Handled::Yes;
+        }
+        if action.name == "amend"
+            && let Some(edit) = self.edit.as_mut().filter(|_| !matches!(self.stage, Stage::Running))
         {
             edit.again(self.error.as_ref(), cx);
             return Handled::Yes;
@@ -385,10 +353,9 @@ impl Pane for ConfirmPane {
 
     fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
         match message {
-            Message::Preview { ticket, result } => {
-                if let Some(index) = take(&mut self.tickets, ticket) {
-                    self.previewed(index, result, cx);
-                }
+            Message::Preview { ticket, result } if self.ticket == Some(ticket) => {
+                self.ticket = None;
+                self.previewed(result, cx);
             }
             Message::Reply { ticket, result } => self.replied(ticket, result, cx),
             Message::Edited { ticket, result } if self.edit.as_ref().is_some_and(|e| e.is_edited(ticket)) => {

@@ -106,9 +106,7 @@ pub fn render(pane: &ConfirmPane, look: &Look<'_>, area: Rect, buf: &mut Buffer)
     }
     let text = match (&pane.stage, &pane.hint) {
         (_, Some(hint)) => hint.clone(),
-        (Stage::Running { done, failed, .. }, None) => {
-            format!("{done} of {} done, {} failed", pane.steps.len(), failed.len())
-        }
+        (Stage::Running, None) => "it is being made…".to_owned(),
         _ => String::new(),
     };
     buf.set_stringn(foot.x, last, &*SafeText::new(&text), width, theme.warning);

@@ -9,13 +9,19 @@ mod draw;
 mod edit;
 mod editing;
 mod facts;
+mod image;
 mod merge;
+mod progress;
 mod scale;
 #[cfg(test)]
 mod tests;
 
+use serde_json::{Value, json};
+
 pub use self::confirm::ConfirmPane;
 pub use self::edit::EditPane;
+pub use self::image::ImagePane;
+pub use self::progress::ProgressPane;
 pub use self::scale::ScalePane;
 use crate::base::{Error, Result};
 use crate::gate::{Effect, Request};
@@ -29,35 +35,77 @@ pub struct Step {
     pub label: String,
 }
 
-/// The dialog for one of the actions `delete`, `kill`, `scale` and `restart` on some objects;
-/// `replicas` is how many pods there are now, if that is known.
-pub fn dialog(action: &str, objects: &[ObjectRef], replicas: Option<u32>) -> Result<Box<dyn Pane>> {
-    if objects.is_empty() {
-        return Err(Error::invalid("there is nothing here to change").next("Choose a row first."));
+impl Step {
+    /// The step that does what these do: several calls of one operation are a batch.
+    pub fn joined(mut steps: Vec<Step>) -> Self {
+        let Some(first) = steps.first() else {
+            return Self { request: Request::default(), label: String::new() };
+        };
+        if steps.len() == 1 {
+            return steps.remove(0);
+        }
+        let verb = first.label.split(' ').next().unwrap_or_default();
+        let label = format!("{verb} {} objects", steps.len());
+        let operation = first.request.operation.clone();
+        let targets: Vec<Value> = steps.into_iter().map(|s| s.request.arguments).collect();
+        let request = Request::new("batch_run", json!({ "operation": operation, "targets": targets }));
+        Self { request, label }
     }
-    match action {
-        "delete" | "kill" => Ok(Box::new(ConfirmPane::delete(objects, action == "kill"))),
-        "restart" => {
-            let steps = objects.iter().map(|o| workload("restart", o)).collect::<Result<Vec<_>>>()?;
-            Ok(Box::new(ConfirmPane::new(Effect::Change, steps)))
-        }
-        "scale" => {
-            // Checked now: the dialog must not ask for a number that nothing can take.
-            for object in objects {
-                workload("scale", object)?;
-            }
-            Ok(Box::new(ScalePane::new(objects.to_vec(), replicas)))
-        }
-        other => Err(Error::unsupported(format!("{other} is not a change that objects know"))),
+
+    /// Whether it does many things one by one, so that how each fares is worth following.
+    pub fn is_long(&self) -> bool {
+        matches!(
+            self.request.operation.as_str(),
+            "batch_run" | "node_drain" | "pod_sanitize" | "helm_rollback"
+        )
     }
 }
 
-/// The step that does `verb` to a workload, by the operation of its kind.
-fn workload(verb: &str, object: &ObjectRef) -> Result<Step> {
+/// The dialog for one of the actions that change objects; `replicas` is how many pods there are now, if that is known,
+/// `left_out` what of the marked rows is not among them.
+pub fn dialog(
+    action: &str,
+    objects: &[ObjectRef],
+    replicas: Option<u32>,
+    left_out: Option<String>,
+) -> Result<Box<dyn Pane>> {
+    if objects.is_empty() {
+        return Err(Error::invalid("there is nothing here to change").next("Choose a row first."));
+    }
+    let confirm = match action {
+        "delete" | "kill" => ConfirmPane::delete(objects, action == "kill"),
+        "scale" => {
+            // Checked now: the dialog must not ask for a number that nothing can take.
+            steps("scale", objects)?;
+            return Ok(Box::new(ScalePane::new(objects.to_vec(), replicas, left_out)));
+        }
+        verb => ConfirmPane::new(Effect::Change, steps(verb, objects)?),
+    };
+    Ok(Box::new(confirm.leaving_out(left_out)))
+}
+
+/// The verbs that are operations of a kind's own, and the kinds that have them.
+const VERBS: &[(&str, &[&str])] = &[
+    ("scale", &["deployment", "statefulset", "replicaset"]),
+    ("restart", &["deployment", "statefulset", "daemonset"]),
+    ("cordon", &["node"]),
+    ("uncordon", &["node"]),
+    ("trigger", &["cronjob"]),
+    ("suspend", &["cronjob"]),
+    ("resume", &["cronjob"]),
+    ("rollback", &["replicaset"]),
+];
+
+/// The steps that do `verb` to objects.
+fn steps(verb: &str, objects: &[ObjectRef]) -> Result<Vec<Step>> {
+    objects.iter().map(|object| step(verb, object)).collect()
+}
+
+/// The step that does `verb` to an object, by the operation of its kind.
+pub fn step(verb: &str, object: &ObjectRef) -> Result<Step> {
     let kind = object.plural().trim_end_matches('s');
-    let known: &[&str] = match verb {
-        "scale" => &["deployment", "statefulset", "replicaset"],
-        _ => &["deployment", "statefulset", "daemonset"],
+    let Some((_, known)) = VERBS.iter().find(|(v, _)| *v == verb) else {
+        return Err(Error::unsupported(format!("{verb} is not a change that objects know")));
     };
     if !known.contains(&kind) {
         return Err(Error::unsupported(format!("{} cannot be asked to {verb}", object.plural()))

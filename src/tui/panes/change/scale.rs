@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use serde_json::json;
 
-use super::{ConfirmPane, workload};
+use super::{ConfirmPane, step};
 use crate::base::SafeText;
 use crate::gate::Effect;
 use crate::tui::action::Action;
@@ -23,12 +23,13 @@ const DIGITS: usize = 6;
 pub struct ScalePane {
     objects: Vec<ObjectRef>,
     input: Input,
+    left_out: Option<String>,
 }
 
 impl ScalePane {
-    pub fn new(objects: Vec<ObjectRef>, replicas: Option<u32>) -> Self {
+    pub fn new(objects: Vec<ObjectRef>, replicas: Option<u32>, left_out: Option<String>) -> Self {
         let input = replicas.map(|n| Input::offer(n.to_string())).unwrap_or_default();
-        Self { objects, input: input.digits().at_most(DIGITS) }
+        Self { objects, input: input.digits().at_most(DIGITS), left_out }
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>) {
@@ -36,12 +37,12 @@ impl ScalePane {
             self.input.refuse("a whole number, such as 3");
             return;
         };
-        let steps = self.objects.iter().filter_map(|o| workload("scale", o).ok()).map(|mut step| {
+        let steps = self.objects.iter().filter_map(|o| step("scale", o).ok()).map(|mut step| {
             step.request.arguments["replicas"] = json!(replicas);
             step.label = format!("{} to {replicas}", step.label);
             step
         });
-        let confirm = ConfirmPane::new(Effect::Change, steps.collect());
+        let confirm = ConfirmPane::new(Effect::Change, steps.collect()).leaving_out(self.left_out.take());
         cx.close();
         cx.layer(Box::new(confirm));
     }

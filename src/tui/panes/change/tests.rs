@@ -50,7 +50,7 @@ fn shown(stage: &mut Stage, confirm: &mut dyn Pane) {
 #[test]
 fn the_number_offered_gives_way_to_the_first_digit() {
     let mut stage = Stage::new(vec![]);
-    let mut scale = dialog("scale", &[api()], Some(3)).unwrap();
+    let mut scale = dialog("scale", &[api()], Some(3), None).unwrap();
     insta::assert_snapshot!(stage.frame(&mut *scale, 80, 24));
     stage.type_text(&mut *scale, "x");
     assert!(stage.frame(&mut *scale, 80, 24).contains("3  digits only"));

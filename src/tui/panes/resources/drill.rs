@@ -55,6 +55,7 @@ impl Resources {
             | "jobs"
             | "services"
             | "replicationcontrollers" => {
+                self.drill_to = "pods";
                 let mut arguments = object.arguments();
                 arguments["path"] = json!("spec.selector");
                 arguments["format"] = json!("json");
@@ -63,6 +64,16 @@ impl Resources {
             }
             _ => cx.go(Route::Text(TextKind::Describe, object)),
         }
+    }
+
+    /// From a Deployment to its ReplicaSets.
+    pub(super) fn replica_sets(&mut self, cx: &mut Cx<'_>) {
+        let Some(object) = self.object() else { return super::keys::nothing(cx) };
+        self.drill_to = "replicasets.apps";
+        let mut arguments = object.arguments();
+        arguments["path"] = json!("spec.selector");
+        arguments["format"] = json!("json");
+        self.drilling = Some((cx.call(Request::new("resource_get", arguments)), object));
     }
 
     /// From an event to the object that it is about, in the table of its kind.
@@ -139,7 +150,7 @@ impl Resources {
         };
         let singular = singular(object.plural());
         cx.go(Route::Resources(Query {
-            kind: "pods".into(),
+            kind: self.drill_to.into(),
             clusters: if object.cluster.is_empty() {
                 self.query.clusters.clone()
             } else {

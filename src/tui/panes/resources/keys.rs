@@ -1,11 +1,16 @@
 //! The keys of a table of objects, beyond moving and sorting.
 
+use compact_str::CompactString;
+use serde_json::json;
+
 use super::Resources;
+use crate::gate::{Effect, Request};
 use crate::rows::Cell;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
 use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
 use crate::tui::pane::{Handled, Pane as _};
+use crate::tui::panes::change::{ConfirmPane, ImagePane, Step};
 use crate::tui::panes::text::TextPane;
 use crate::tui::panes::{change, save};
 
@@ -23,7 +28,24 @@ impl Resources {
             "edit" => self.go_to_one(cx, Route::Edit),
             "events" => self.go_to_one(cx, Route::Events),
             "logs" | "logs_previous" => self.logs(action.name == "logs_previous", cx),
-            "delete" | "kill" | "restart" | "scale" => self.change(action.name, cx),
+            "delete" | "kill" | "restart" | "scale" | "cordon" | "uncordon" | "trigger" | "rollback" => {
+                self.change(action.name, cx);
+            }
+            "suspend" => self.suspend(cx),
+            "drain" => self.drain(cx),
+            "image" => match self.object() {
+                Some(object) => cx.layer(Box::new(ImagePane::new(object))),
+                None => nothing(cx),
+            },
+            "sanitize" => self.sanitize(cx),
+            "rules" => self.go_to_one(cx, |object| Route::Rules {
+                cluster: Some(object.cluster).filter(|c| !c.is_empty()),
+                subject: Some(format!("s:{}:{}", object.namespace, object.name)),
+            }),
+            "explain" => self.go_to_one(cx, Route::Explain),
+            "used_by" => self.go_to_one(cx, Route::References),
+            "history" => self.go_to_one(cx, Route::Revisions),
+            "replica_sets" => self.replica_sets(cx),
             "favourite" => self.favourite(&action.words, cx),
             "warp" => self.warp(cx),
             "node" => self.node(cx),
@@ -68,10 +90,65 @@ impl Resources {
         if objects.is_empty() {
             return nothing(cx);
         }
-        match change::dialog(action, &objects, self.replicas()) {
+        match change::dialog(action, &objects, self.replicas(), self.left_out()) {
             Ok(dialog) => cx.layer(dialog),
             Err(error) => cx.error(&error),
         }
+    }
+
+    /// What of the marked rows cannot be among the objects of a change.
+    fn left_out(&self) -> Option<String> {
+        match self.grid.gone_marks() {
+            0 => None,
+            1 => Some("1 marked row is gone: left out".to_owned()),
+            n => Some(format!("{n} marked rows are gone: left out")),
+        }
+    }
+
+    /// The dialog of a drain, filled with what is asked for nearly always.
+    fn drain(&self, cx: &mut Cx<'_>) {
+        let objects = self.objects();
+        if objects.is_empty() {
+            return nothing(cx);
+        }
+        cx.go(Route::FormAbout {
+            operation: "node_drain".to_owned(),
+            objects,
+            arguments: json!({ "ignore_daemonsets": true, "timeout": 600 }),
+            left_out: self.left_out(),
+        });
+    }
+
+    /// The removal of the pods that are over, among those that the table shows.
+    fn sanitize(&self, cx: &mut Cx<'_>) {
+        let clusters: Vec<CompactString> =
+            if self.query.clusters.is_empty() { vec!["".into()] } else { self.query.clusters.clone() };
+        let step = |cluster: CompactString| {
+            let mut arguments = match &self.query.namespaces {
+                Namespaces::All => json!({ "all_namespaces": true }),
+                Namespaces::One(name) => json!({ "namespace": name }),
+            };
+            if !cluster.is_empty() {
+                arguments["cluster"] = json!(cluster);
+            }
+            if let Some(labels) = self.labels() {
+                arguments["labels"] = json!(labels);
+            }
+            let label = format!("sanitize pods of {}", self.query.namespaces.label());
+            Step { request: Request::new("pod_sanitize", arguments), label }
+        };
+        let steps = clusters.into_iter().map(step).collect();
+        cx.layer(Box::new(ConfirmPane::new(Effect::Destroy, steps)));
+    }
+
+    /// A cron job that is suspended goes on again; marked ones follow the one under the cursor.
+    fn suspend(&self, cx: &mut Cx<'_>) {
+        let suspended = self
+            .grid
+            .selected()
+            .and_then(|row| self.grid.cell_text(row, "SUSPEND", cx.now))
+            .is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        self.change(if suspended { "resume" } else { "suspend" }, cx);
     }
 
     /// How many replicas the row under the cursor has now, from its columns.

@@ -45,6 +45,8 @@ pub struct Resources {
     errors: BTreeMap<CompactString, Error>,
     /// Object whose selector is asked for, to go to its pods.
     drilling: Option<(Ticket, ObjectRef)>,
+    /// The kind of what it selects that is gone to.
+    drill_to: &'static str,
     /// Object whose owner is asked for, to go there.
     owning: Option<(Ticket, ObjectRef)>,
     /// Object that a jump of the person's own leads away from.
@@ -77,6 +79,7 @@ impl Resources {
             watches: BTreeMap::new(),
             errors: BTreeMap::new(),
             drilling: None,
+            drill_to: "pods",
             owning: None,
             jumping: None,
             added: Vec::new(),

@@ -168,6 +168,11 @@ impl Grid {
         marked
     }
 
+    /// How many marked rows are no longer there.
+    pub fn gone_marks(&self) -> usize {
+        self.marks.iter().filter(|key| self.table.find(key).is_none()).count()
+    }
+
     /// The text of a row's column, by the column's name.
     pub fn cell_text(&self, row: &Row, column: &str, now: Timestamp) -> Option<CompactString> {
         let source = Source::named(self.table.columns(), column)?;

@@ -1,0 +1,298 @@
+//! Operations on Helm releases, as their Secrets keep them.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::command::Command;
+use super::input::Within;
+use super::{Deck, common};
+use crate::base::Result;
+use crate::gate::{Context, Definition, Method, Operation, Preview, Spec, Target, define};
+use crate::kube::objects::helm::{self, Release};
+use crate::kube::objects::yaml::to_yaml;
+use crate::kube::objects::{manifest, mask};
+
+pub const LIST: &[Definition<Deck>] = &[
+    define::<HelmList>(),
+    define::<HelmHistory>(),
+    define::<HelmValues>(),
+    define::<HelmManifest>(),
+    define::<HelmRollback>(),
+];
+
+/// Rows by columns.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Rows {
+    pub total: usize,
+    /// Releases that could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<String>,
+    pub columns: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct HelmListInput {
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+    /// In every namespace.
+    #[arg(long, short = 'A')]
+    #[serde(default)]
+    pub all_namespaces: bool,
+}
+
+struct HelmList;
+
+impl Operation for HelmList {
+    type Deck = Deck;
+    type Input = HelmListInput;
+    type Output = Rows;
+
+    const SPEC: Spec =
+        Spec::observe("helm_list", "/v1/helm", "List Helm releases, the last revision of each.");
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill_or_all(deck, input.all_namespaces).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("secret", "")
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let (found, not_read) = helm::list(&cluster, input.within.namespace.as_deref()).await?;
+        let row = |r: &Release| {
+            let revision = r.revision.to_string();
+            let (chart, app, updated) = (r.chart(), r.app_version(), r.updated(cx.now()));
+            vec![r.namespace.clone(), r.name.clone(), revision, r.status.clone(), chart, app, updated]
+        };
+        let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+        let columns = vec!["NAMESPACE", "NAME", "REVISION", "STATUS", "CHART", "APP VERSION", "UPDATED"];
+        Ok(Rows { total: rows.len(), not_read, columns, rows })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct HelmHistoryInput {
+    /// The release.
+    pub name: String,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+}
+
+struct HelmHistory;
+
+impl Operation for HelmHistory {
+    type Deck = Deck;
+    type Input = HelmHistoryInput;
+    type Output = Rows;
+
+    const SPEC: Spec =
+        Spec::observe("helm_history", "/v1/helm/{name}/history", "List the revisions of a Helm release.");
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill(deck).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("helm", &input.name)
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.unwrap_or_default();
+        let all = helm::history(&cluster, &namespace, &input.name).await?;
+        let row = |r: &Release| {
+            let (chart, app, updated) = (r.chart(), r.app_version(), r.updated(cx.now()));
+            vec![r.revision.to_string(), r.status.clone(), chart, app, r.description(), updated]
+        };
+        let rows: Vec<Vec<String>> = all.iter().map(row).collect();
+        let columns = vec!["REVISION", "STATUS", "CHART", "APP VERSION", "DESCRIPTION", "UPDATED"];
+        Ok(Rows { total: rows.len(), not_read: Vec::new(), columns, rows })
+    }
+}
+
+/// Text of a release.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HelmText {
+    pub revision: i64,
+    pub text: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct HelmValuesInput {
+    /// The release.
+    pub name: String,
+    /// Default: the last.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    /// The chart's own values too.
+    #[arg(long)]
+    #[serde(default)]
+    pub all: bool,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+}
+
+struct HelmValues;
+
+impl Operation for HelmValues {
+    type Deck = Deck;
+    type Input = HelmValuesInput;
+    type Output = HelmText;
+
+    const SPEC: Spec = Spec::observe(
+        "helm_values",
+        "/v1/helm/{name}/values",
+        "Show the values that a Helm release was given.",
+    );
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill(deck).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("helm", &input.name)
+    }
+
+    async fn run(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Self::Output> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.unwrap_or_default();
+        let release = helm::find(&cluster, &namespace, &input.name, input.revision).await?;
+        Ok(HelmText { revision: release.revision, text: to_yaml(&release.values(input.all)) })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct HelmManifestInput {
+    /// The release.
+    pub name: String,
+    /// Default: the last.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+}
+
+struct HelmManifest;
+
+impl Operation for HelmManifest {
+    type Deck = Deck;
+    type Input = HelmManifestInput;
+    type Output = HelmText;
+
+    const SPEC: Spec = Spec::observe(
+        "helm_manifest",
+        "/v1/helm/{name}/manifest",
+        "Show the objects that a Helm release made, as YAML; the values of Secrets are masked.",
+    );
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill(deck).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("helm", &input.name)
+    }
+
+    async fn run(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Self::Output> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.unwrap_or_default();
+        let release = helm::find(&cluster, &namespace, &input.name, input.revision).await?;
+        let mut text = String::new();
+        for mut document in manifest::parse(&release.manifest())? {
+            mask::mask_secret(&mut document.value);
+            text.push_str("---\n");
+            text.push_str(&to_yaml(&document.value));
+        }
+        Ok(HelmText { revision: release.revision, text })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct HelmRollbackInput {
+    /// The release.
+    pub name: String,
+    /// The revision to go back to; default: the one that was in place before the last.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub to_revision: Option<i64>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+}
+
+/// The new revision, and what became of each object.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HelmRollbackOutput {
+    pub revision: i64,
+    /// The revision that was gone back to.
+    pub to: i64,
+    pub objects: Vec<String>,
+}
+
+struct HelmRollback;
+
+impl Operation for HelmRollback {
+    type Deck = Deck;
+    type Input = HelmRollbackInput;
+    type Output = HelmRollbackOutput;
+
+    // What the older revision does not have is deleted.
+    const SPEC: Spec = Spec::destroy(
+        "helm_rollback",
+        Method::Post,
+        "/v1/helm/{name}/rollback",
+        "Put an earlier revision of a Helm release in place again; hooks are not run.",
+    );
+    const PREVIEW: bool = true;
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill(deck).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("helm", &input.name)
+    }
+
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        let mut command = Command::new("helm rollback").word(&input.name);
+        if let Some(revision) = input.to_revision {
+            command = command.word(&revision.to_string());
+        }
+        Some(command.flag("--no-hooks", true).helm(&input.within))
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.clone().unwrap_or_default();
+        let seen = common::seen(&cx);
+        let tell = |done, all, item| cx.item(done, all, item);
+        let release = (namespace.as_str(), input.name.as_str());
+        let when = (cx.now(), cx.cancelled());
+        let done = helm::rollback(&cluster, release, input.to_revision, seen.as_ref(), when, tell).await?;
+        Ok(HelmRollbackOutput { revision: done.revision, to: done.to, objects: done.objects })
+    }
+
+    async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.clone().unwrap_or_default();
+        let plan = helm::plan_rollback(&cluster, &namespace, &input.name, input.to_revision).await?;
+        common::preview(Self::target(&input), plan).await
+    }
+}
