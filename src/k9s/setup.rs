@@ -71,7 +71,6 @@ pub struct Settings {
     pub read_only: Option<bool>,
     /// The view that a context opens with.
     pub default_view: Option<String>,
-    pub mouse: Option<bool>,
     pub crumbsless: Option<bool>,
     pub full_screen: Option<bool>,
     pub no_exit_on_ctrl_c: Option<bool>,
@@ -353,6 +352,17 @@ const UI: &[&str] = &[
     "invert",
 ];
 
+const UNUSED_UI: &[(&str, &str)] = &[
+    ("enableMouse", "screen.mouse of Quarterdeck's own configuration says whether the mouse is taken"),
+    ("headless", "there is one header line, and Ctrl-e turns the tall one on"),
+    ("logoless", "there is no logo"),
+    ("splashless", "there is no splash"),
+    ("noIcons", "there are no icons"),
+    ("reactive", "skins are followed; the rest is read at the start, with each context and by :k9s"),
+    ("useFullGVRTitle", "titles have the kind's plural"),
+    ("invert", "a theme of one's own can be light: :theme light"),
+];
+
 fn config(reader: &mut Reader<'_>, root: &Node, setup: &mut Setup) {
     let (_, node) = section(reader, root, &["k9s"]);
     let known: Vec<&str> = USED.iter().copied().chain(UNUSED.iter().map(|(key, _)| *key)).collect();
@@ -372,10 +382,14 @@ fn config(reader: &mut Reader<'_>, root: &Node, setup: &mut Setup) {
     let ui = node.get("ui").unwrap_or(&nothing);
     over(&mut settings.read_only, "k9s", node, "readOnly");
     over(&mut settings.no_exit_on_ctrl_c, "k9s", node, "noExitOnCtrlC");
-    over(&mut settings.mouse, "k9s/ui", ui, "enableMouse");
     over(&mut settings.crumbsless, "k9s/ui", ui, "crumbsless");
     over(&mut settings.full_screen, "k9s/ui", ui, "defaultsToFullScreen");
     reader.unknown_keys("k9s/ui", ui, UI);
+    for (key, why) in
+        UNUSED_UI.iter().filter(|(key, _)| ui.get(key).is_some_and(|value| *value != Node::Null))
+    {
+        reader.problem(&format!("k9s/ui/{key}"), format!("{key} is not used: {why}"));
+    }
     for (path, node) in [("k9s/ui/skin", ui), ("k9s/skin", node)] {
         if let Some(skin) = reader.text(path, node, "skin").filter(|s| !s.trim().is_empty()) {
             settings.skin = Some(skin);

@@ -102,7 +102,7 @@ fn kind(name: &str, definition: &ColumnDefinition) -> ColumnKind {
         // Of events.
         ("TYPE", "string") => ColumnKind::Status,
         (_, "integer") => ColumnKind::Number,
-        ("CAPACITY" | "MEMORY", "string") => ColumnKind::Memory,
+        ("CAPACITY" | "MEMORY" | "STORAGE" | "SIZE" | "DISK", "string") => ColumnKind::Memory,
         ("CPU", "string") => ColumnKind::Cpu,
         // Deployments declare some counts as strings and send numbers.
         ("UP-TO-DATE" | "AVAILABLE" | "DESIRED" | "CURRENT" | "REPLICAS" | "ACTIVE", "string") => {

@@ -121,16 +121,11 @@ pub struct Query {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<String>,
-    /// As typed after / in the console: `cpu>500m && status!=Running`, `web.*crash`, `!(age<1h || -f wbcr)`.
+    /// `age<1h && status!=Running`, or a regex.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// Columns by a path into the object beside the usual ones: `IMAGE:.spec.containers[*].image`. Flags behind a bar:
-    /// N amount, T time, S status, W wide.
-    #[arg(long = "add-column")]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub add_columns: Vec<String>,
-    /// Only those that need a look: failing, waiting, not ready.
+    /// Only those that need a look.
     #[arg(long)]
     #[serde(default)]
     pub faults: bool,
@@ -158,9 +153,9 @@ impl Query {
         Ok(())
     }
 
-    /// What of this kind is asked for.
-    pub fn selection(&mut self, resource: Resource) -> Result<Selection> {
-        let extra = extra::specs(&self.add_columns)?;
+    /// What of this kind is asked for. `columns` that have a path are read from the whole object.
+    pub fn selection(&mut self, resource: Resource, columns: Option<&[String]>) -> Result<Selection> {
+        let extra = extra::specs(columns.unwrap_or_default())?;
         Ok(Selection::all(resource, self.within.namespace.take())
             .selecting(self.labels.take(), self.fields.take())
             .with_columns(extra))

@@ -10,13 +10,14 @@ use serde::Serialize;
 use crate::base::{Error, Result};
 use crate::kube::{Cluster, Listing, Selection};
 use crate::rows::filter::{Filter, Shape, Sieve, Tester};
+use crate::rows::spec::ColumnSpec;
 use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, Tone};
 
 /// About 2,500 tokens of rows.
 const PAGE: usize = 80;
 const LARGEST_PAGE: usize = 100_000;
 /// How long a list may take that has to be read first: as long as one answer of a server may.
-const PATIENCE: Duration = crate::kube::DEFAULT_TIMEOUT;
+pub const PATIENCE: Duration = crate::kube::DEFAULT_TIMEOUT;
 
 /// One page of a list: counts first, then the rows as arrays of texts.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -84,6 +85,16 @@ fn understood(text: &str, columns: &[Column]) -> Result<Filter> {
     }
 }
 
+/// The columns asked for by their names alone: none where all of them have a path, which go beside the usual.
+pub fn named(columns: Option<Vec<String>>) -> Option<Vec<String>> {
+    let columns = columns?;
+    if columns.iter().all(|column| column.contains(':')) {
+        return None;
+    }
+    let name = |column: String| ColumnSpec::parse(&column).map_or(column, |spec| spec.name.to_string());
+    Some(columns.into_iter().map(name).collect())
+}
+
 /// The columns that a selection adds.
 pub fn names(selection: &Selection) -> Vec<String> {
     selection.extra.iter().map(|spec| spec.name.to_string()).collect()
@@ -117,7 +128,8 @@ pub fn sifted(mut feed: TableFeed, filter: Option<String>, namespaces: bool) -> 
     narrowed
 }
 
-fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
+/// The page wanted of a listing.
+pub fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
     let Listing { columns, mut rows, phase } = listing;
     if let Some(text) = &wanted.filter {
         let filter = understood(text, &columns)?;
@@ -234,7 +246,8 @@ fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
     }
     picked.push(Picked::Name);
     if wanted.usual.is_empty() {
-        picked.extend(columns.iter().enumerate().filter(|(_, c)| !c.wide).map(|(at, _)| Picked::Cell(at)));
+        let shown = |c: &Column| !c.wide || wanted.added.iter().any(|name| *name == c.name);
+        picked.extend(columns.iter().enumerate().filter(|(_, c)| shown(c)).map(|(at, _)| Picked::Cell(at)));
     } else {
         picked.extend(wanted.usual.iter().filter_map(|name| find(name)));
         let added = wanted.added.iter().filter(|name| !wanted.usual.contains(&name.as_str()));

@@ -27,6 +27,7 @@ mod manifest;
 mod node;
 mod object;
 mod operation;
+mod overview;
 mod pod;
 mod rbac;
 mod reference;
@@ -35,6 +36,7 @@ mod rollout;
 mod session;
 mod token;
 mod workload;
+mod xray;
 
 #[cfg(test)]
 mod tests;
@@ -81,6 +83,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     node::LIST,
     object::LIST,
     operation::LIST,
+    overview::LIST,
     pod::LIST,
     rbac::LIST,
     reference::LIST,
@@ -89,6 +92,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     session::LIST,
     token::LIST,
     workload::LIST,
+    xray::LIST,
 ];
 
 /// Every operation, flat.

@@ -23,7 +23,7 @@ pub struct PodListInput {
     #[serde(flatten)]
     #[command(flatten)]
     pub query: Query,
-    /// Columns to give; more than the usual: IP, NODE, QOS, SERVICE-ACCOUNT, LAST RESTART.
+    /// Such as IP, NODE, or `IMAGE:.spec.containers[*].image`.
     #[arg(long, value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -50,13 +50,13 @@ impl Operation for PodList {
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
-        let selection = input.query.selection(Resource::pods())?;
+        let selection = input.query.selection(Resource::pods(), input.columns.as_deref())?;
         let wanted = Wanted {
             faults: input.query.faults,
             filter: input.query.filter,
             limit: input.query.limit,
             cursor: input.query.cursor,
-            columns: input.columns,
+            columns: listing::named(input.columns),
             namespaces: selection.namespace.is_none(),
             usual: &["READY", "STATUS", "RESTARTS", "AGE"],
             added: listing::names(&selection),
@@ -69,7 +69,7 @@ impl Operation for PodList {
         Self::complete(&deck, &mut input)?;
         let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
         let filter = input.query.filter.take();
-        let selection = input.query.selection(Resource::pods())?;
+        let selection = input.query.selection(Resource::pods(), input.columns.as_deref())?;
         let namespaces = selection.namespace.is_none();
         Ok(Watch::table(listing::sifted(cluster.watch(selection), filter, namespaces)))
     }

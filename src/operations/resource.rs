@@ -24,7 +24,7 @@ pub struct ResourceListInput {
     #[serde(flatten)]
     #[command(flatten)]
     pub query: Query,
-    /// Columns to give instead of the usual.
+    /// Instead of the usual; by a path too: `HOST:.spec.host`.
     #[arg(long, value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -35,7 +35,7 @@ struct ResourceList;
 impl ResourceList {
     async fn selection(cluster: &Cluster, input: &mut ResourceListInput) -> Result<Selection> {
         let resource = cluster.resolve(&input.kind).await?;
-        input.query.selection(resource)
+        input.query.selection(resource, input.columns.as_deref())
     }
 }
 
@@ -68,7 +68,7 @@ impl Operation for ResourceList {
             filter: input.query.filter,
             limit: input.query.limit,
             cursor: input.query.cursor,
-            columns: input.columns,
+            columns: listing::named(input.columns),
             namespaces: selection.namespace.is_none() && selection.resource.namespaced,
             added: listing::names(&selection),
             usual: if selection.resource.is_pods() { &["READY", "STATUS", "RESTARTS", "AGE"] } else { &[] },

@@ -241,10 +241,14 @@ fn with_rest(big: i64, big_unit: char, small: i64, small_unit: char) -> CompactS
     }
 }
 
-/// Bytes in whole binary units, as k9s writes memory: mebibytes from one up, else kibibytes.
+/// Bytes in whole binary units, as k9s writes memory: mebibytes from one up, else kibibytes. Whole gibibytes, as
+/// capacities are, stay what they were written as.
 pub fn memory(bytes: i64) -> CompactString {
     use compact_str::format_compact;
+    const GIBI: i64 = 1 << 30;
     match bytes {
+        1..1024 => format_compact!("{bytes}B"),
+        GIBI.. if bytes % GIBI == 0 => format_compact!("{}Gi", bytes / GIBI),
         i64::MIN..1_048_576 => format_compact!("{}Ki", bytes / 1024),
         _ => format_compact!("{}Mi", bytes / 1_048_576),
     }
@@ -285,6 +289,15 @@ mod tests {
         }
         assert_eq!(age_changes_in(659), 1);
         assert_eq!(age_changes_in(86_400 * 9), 86_400);
+    }
+
+    #[test]
+    fn capacities_are_written_as_they_are_and_compare_by_value() {
+        assert_eq!(
+            (memory(10 << 30), memory(1536 << 20), memory(900 << 10)),
+            ("10Gi".into(), "1536Mi".into(), "900Ki".into())
+        );
+        assert_eq!(Cell::Memory(10 << 30).compare(&Cell::Memory(500 << 20)), Ordering::Greater);
     }
 
     #[test]

@@ -137,6 +137,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("decode"),
     plain("auto_refresh"),
     plain("fold"),
+    plain("fold_all"),
     plain("column_lock"),
     plain("json"),
     plain("next_match"),

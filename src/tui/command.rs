@@ -43,6 +43,11 @@ pub enum Command {
     Keymap(Option<CompactString>),
     /// What was found of a k9s user's files.
     K9s,
+    /// Every workload in one table.
+    Workloads(Option<Namespaces>),
+    Pulses,
+    /// A kind's objects with all that they own and need.
+    Xray(CompactString, Option<Namespaces>),
     /// A folder of manifests; without one, what was saved.
     Dir(Option<String>),
     /// Objects of a kind.
@@ -83,6 +88,9 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["namespaces", "namespace", "ns"], "the namespaces, or go to one"),
     (&["theme", "skin"], "another theme"),
     (&["keymap"], "another keymap"),
+    (&["workloads", "workload", "wk"], "every workload in one table"),
+    (&["xray", "xr", "x"], "what a kind's objects own and need: :xray KIND [NS]"),
+    (&["pulse", "pulses", "pu", "hz"], "how many of each kind are well"),
     (&["dir", "d", "ls"], "a folder of manifests: :dir PATH"),
     (&["screendumps", "screendump", "sd"], "what Ctrl-s has saved"),
     (&["k9s", "plugins", "hotkeys"], "what was found of k9s' files, and what cannot be used"),
@@ -135,6 +143,19 @@ pub fn parse(line: &str) -> Result<Command> {
             Ok(Command::Namespace(one("a namespace")?.map(|n| Namespaces::parse(&n))))
         }
         Some("theme") => Ok(Command::Theme(one("a theme")?.map(Into::into))),
+        Some("workloads") => Ok(Command::Workloads(one("a namespace")?.map(|n| Namespaces::parse(&n)))),
+        Some("xray") => match rest {
+            [] => Ok(Command::Xray("deployments".into(), None)),
+            [kind] => Ok(Command::Xray(kind.text.as_str().into(), None)),
+            [kind, namespace] => {
+                Ok(Command::Xray(kind.text.as_str().into(), Some(Namespaces::parse(&namespace.text))))
+            }
+            [_, _, extra, ..] => Err(Error::invalid(format!(
+                "xray takes a kind and a namespace; {:?} is too much",
+                extra.text
+            ))),
+        },
+        Some("pulse") => none(Command::Pulses),
         Some("dir") => Ok(Command::Dir(Some(one("a folder")?.unwrap_or_else(|| ".".to_owned())))),
         Some("screendumps") => none(Command::Dir(None)),
         Some("k9s") => none(Command::K9s),
@@ -343,6 +364,19 @@ pub fn complete(line: &str, candidates: &Candidates<'_>) -> Vec<String> {
     found
 }
 
+/// A filter whose last word begins a column's name, with the rest of that name.
+pub fn complete_filter(text: &str, columns: &[String]) -> Vec<String> {
+    let from = text.rfind([' ', '&', '|', '(', '!']).map_or(0, |at| at + 1);
+    let word = &text[from..];
+    // One letter is hardly the beginning of a comparison.
+    if word.len() < 2 || !word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Vec::new();
+    }
+    let upper = word.to_ascii_uppercase();
+    let longer = columns.iter().filter(|name| name.len() > upper.len() && name.starts_with(&upper));
+    longer.map(|name| format!("{text}{}", name[upper.len()..].to_ascii_lowercase())).collect()
+}
+
 /// Plurals first (shorter ones first, so that `po` gives pods before poddisruptionbudgets), then full identifiers.
 fn kind_names(kinds: &[KindInfo]) -> impl Iterator<Item = &str> {
     let mut plurals: Vec<&str> = kinds.iter().map(|k| k.plural.as_str()).collect();
@@ -424,6 +458,17 @@ mod tests {
             let error = parse(line).unwrap_err();
             assert!(error.message.contains(says), "{line}: {}", error.message);
         }
+    }
+
+    #[test]
+    fn a_column_is_completed_where_a_comparison_could_begin() {
+        let columns = ["NAME", "STATUS", "RESTARTS", "LAST SEEN"].map(str::to_owned);
+        assert_eq!(complete_filter("st", &columns), ["status"]);
+        assert_eq!(complete_filter("web && !(rest", &columns), ["web && !(restarts"]);
+        assert_eq!(complete_filter("la", &columns), ["last seen"]);
+        assert!(complete_filter("s", &columns).is_empty());
+        assert!(complete_filter("status=ru", &columns).is_empty());
+        assert!(complete_filter("status", &columns).is_empty());
     }
 
     #[test]

@@ -167,6 +167,12 @@ pub enum Route {
     Timeline,
     Participants,
     Grants,
+    /// Every workload in one table, of these namespaces if not the session's.
+    Workloads(Option<Namespaces>),
+    /// Objects of a kind with all that they own and need.
+    Xray(CompactString, Option<Namespaces>),
+    /// How many of each kind are well.
+    Pulses,
     /// A folder on this machine; without one, what was saved.
     Dir(Option<String>),
     Aliases,

@@ -198,9 +198,9 @@ fn lost(error: io::Error) -> Error {
     Error::unavailable(format!("the terminal is lost: {error}"))
 }
 
-/// `$KUBE_EDITOR` as kubectl has it, else `$VISUAL`, else `$EDITOR`, split into words as a shell would without quotes.
+/// `$K9S_EDITOR` as k9s has it, else `$KUBE_EDITOR` as kubectl, else `$VISUAL`, else `$EDITOR`, split into words as a shell would without quotes.
 fn editor(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<String>> {
-    ["KUBE_EDITOR", "VISUAL", "EDITOR"]
+    ["K9S_EDITOR", "KUBE_EDITOR", "VISUAL", "EDITOR"]
         .iter()
         .filter_map(|name| variable(name))
         .map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())

@@ -36,7 +36,9 @@ pub struct Settings {
     pub default_view: Option<String>,
     pub crumbsless: Option<bool>,
     pub full_screen: Option<bool>,
+    pub no_exit_on_ctrl_c: Option<bool>,
     pub favourites: Vec<String>,
+    pub namespace: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -237,23 +239,57 @@ fn binding(key: Key, action: &str, id: &str, desc: &str, bar: bool) -> Binding {
 
 fn lay(keymap: &mut Keymap, view: &str, binding: Binding, overrides: bool, clash: &mut dyn FnMut(String)) {
     let key = binding.keys[0];
-    if !overrides {
-        // What the console's own keys mean there goes first, as in k9s.
-        let own: &[&str] = match view {
-            "any" => &["global"],
-            "all" => &["table", "global"],
-            view => &[view, "objects", "table", "global"],
-        };
-        if let Some(found) = keymap.held(own, key) {
-            clash(format!("is {} already; override: true would take it", found.desc));
-        }
+    let own: &[&str] = match view {
+        "any" => &["global"],
+        "all" => &["table", "global"],
+        view => &[view, "objects", "table", "global"],
+    };
+    let held = keymap.held(own, key);
+    // A key that is k9s's own goes first, as there; one that only this console has gives way.
+    let first = overrides || held.is_none_or(|found| gives_way(found, view));
+    if let Some(found) = held.filter(|_| !first) {
+        clash(format!("is {} already; override: true would take it", found.desc));
     }
-    let mode = if overrides { format!("over:{view}") } else { format!("under:{view}") };
+    let mode = if first { format!("over:{view}") } else { format!("under:{view}") };
     if let Some(found) = keymap.held(&[&mode], key) {
         clash(format!("is taken by {} already", found.action.words));
         return;
     }
     keymap.add(&mode, binding);
+}
+
+/// Whether a key is none of k9s's own in that view: its plugins are written for what is free there.
+fn gives_way(binding: &Binding, view: &str) -> bool {
+    // Movement by letters is not bound there either, but done by the widget that a bound key comes before.
+    const OURS: [&str; 20] = [
+        "ask",
+        "explain",
+        "decide",
+        "show_me",
+        "toggle_rail",
+        "palette",
+        "redraw",
+        "events",
+        "up",
+        "down",
+        "page_up",
+        "page_down",
+        "half_up",
+        "half_down",
+        "top",
+        "bottom",
+        "left",
+        "right",
+        "operation",
+        "command",
+    ];
+    let name = binding.action.name;
+    OURS.contains(&name)
+        || (name == "history" && view != "helm")
+        || (name == "sort"
+            && view != "pods"
+            && !matches!(&*binding.action.words, "NAME" | "AGE" | "NAMESPACE"))
+        || (view == "containers" && matches!(name, "describe" | "yaml" | "edit"))
 }
 
 /// The view that a scope means: a kind's plural, one of the console's own panes, or every table.
@@ -263,6 +299,8 @@ fn view_of(scope: &str, shared: &Shared) -> CompactString {
         "all" => return "all".into(),
         "ctx" | "context" | "contexts" | "cluster-contexts" => return "clusters".into(),
         "container" | "co" => return "containers".into(),
+        // Of a Helm release.
+        "history" => return "helm_history".into(),
         _ => {}
     }
     if let Some(kind) = shared.kind(&word) {
@@ -386,6 +424,7 @@ mod tests {
                 { "id": "fine", "short_cut": "Ctrl-B", "description": "F", "scopes": ["po"] },
                 { "id": "free", "short_cut": "Shift-W", "description": "W", "scopes": ["all", "ctx"] },
                 { "id": "taker", "short_cut": "l", "description": "T", "scopes": ["pod"], "override": true },
+                { "id": "ours", "short_cut": "Ctrl-L", "description": "O", "scopes": ["pods"] },
                 { "id": "late", "short_cut": "d", "description": "L", "scopes": ["pods"] },
             ],
             "hot_keys": [{ "id": "h", "short_cut": "F6", "description": "H", "command": "svc" }],
@@ -402,6 +441,7 @@ mod tests {
         assert_eq!(runs("l").as_deref(), Some("plugin taker"));
         assert_eq!(runs("d").as_deref(), Some("describe "));
         assert_eq!(runs("Shift-W").as_deref(), Some("plugin free"));
+        assert_eq!(runs("Ctrl-L").as_deref(), Some("plugin ours"), "k9s has nothing there");
         assert_eq!(runs("F6").as_deref(), Some("hotkey h"));
     }
 

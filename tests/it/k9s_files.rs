@@ -73,46 +73,46 @@ fn a_k9s_users_files_hold_in_the_console() {
     let home = Home::new();
     files(&home);
     let console = Console::start(&home, None, &["lab"], 160, 40);
-    console.wait("the remark about the broken plugin", 15, |s| s.contains(":k9s shows"));
+    console.wait("the remark about the broken plugin", 40, |s| s.contains(":k9s shows"));
     console.keys(":gb\r");
-    let screen = console.wait("the alias's table with the view's column", 15, |s| {
+    let screen = console.wait("the alias's table with the view's column", 40, |s| {
         s.contains("pods(shop)") && s.contains("PICTURE") && s.contains("registry.shop.example/shop/")
     });
     let header = screen.lines().find(|l| l.contains("PICTURE")).unwrap();
     assert!(!header.contains("RESTARTS"), "what is not named is wide only: {header}");
     console.keys("\x17");
-    console.wait("the other columns in the wide layout", 5, |s| s.contains("RESTARTS"));
+    console.wait("the other columns in the wide layout", 15, |s| s.contains("RESTARTS"));
     console.keys("\x17");
     console.keys("/^guestbook\r");
-    console.wait("one pod's rows", 5, |s| s.contains("/^guestbook"));
+    console.wait("one pod's rows", 15, |s| s.contains("/^guestbook"));
     console.keys("W");
-    console.wait("the output of the command as the message", 10, |s| {
+    console.wait("the output of the command as the message", 30, |s| {
         s.contains("pod=guestbook-") && s.contains("ns=shop") && s.contains("status=")
     });
     console.keys("Q");
-    console.wait("the question", 5, |s| s.contains("New size"));
+    console.wait("the question", 15, |s| s.contains("New size"));
     console.keys("10Gi\r");
-    console.wait("the confirmation with the command", 10, |s| s.contains("echo size=10Gi"));
+    console.wait("the confirmation with the command", 30, |s| s.contains("echo size=10Gi"));
     console.keys("y");
-    console.wait("what was typed in the command", 10, |s| s.contains("size=10Gi") && !s.contains("do it"));
+    console.wait("what was typed in the command", 30, |s| s.contains("size=10Gi") && !s.contains("do it"));
     console.keys("\x14");
-    console.wait("the command on the terminal", 10, |s| {
+    console.wait("the command on the terminal", 30, |s| {
         s.contains("here is guestbook-") && !s.contains("pods(")
     });
     console.keys("thanks\r");
     console
-        .wait("the console again", 10, |s| s.contains("pods(shop)") && s.contains("On the terminal: done"));
+        .wait("the console again", 30, |s| s.contains("pods(shop)") && s.contains("On the terminal: done"));
     assert_eq!(std::fs::read_to_string(home.path().join("answer")).unwrap(), "thanks\n");
     console.keys("\x14");
-    console.wait("the command once more", 10, |s| s.contains("here is guestbook-"));
+    console.wait("the command once more", 30, |s| s.contains("here is guestbook-"));
     console.keys("\x03");
-    console.wait("Ctrl-C ends the command and not the console", 10, |s| s.contains("ended with 130"));
+    console.wait("Ctrl-C ends the command and not the console", 30, |s| s.contains("ended with 130"));
     console.keys("\x1bOS");
     pause(200);
     console.keys("\x1b[17~");
-    console.wait("the hotkey's table", 10, |s| s.contains("services(shop)"));
+    console.wait("the hotkey's table", 30, |s| s.contains("services(shop)"));
     console.keys(":k9s\r");
-    console.wait("what cannot be used, with its line", 10, |s| {
+    console.wait("what cannot be used, with its line", 30, |s| {
         s.contains("plugins.yaml:") && s.contains("Hyper-Q")
     });
 }
@@ -122,12 +122,12 @@ fn enter_leads_where_a_jump_does() {
     let home = Home::new();
     files(&home);
     let console = Console::start(&home, None, &["lab"], 120, 30);
-    console.wait("the first table", 15, |s| s.contains("pods("));
+    console.wait("the first table", 60, |s| s.contains("pods("));
     pause(500);
     console.keys(":services shop\r");
-    console.wait("services", 10, |s| s.contains("services(shop)") && s.contains("ClusterIP"));
+    console.wait("services", 30, |s| s.contains("services(shop)") && s.contains("ClusterIP"));
     console.keys("\r");
-    console.wait("the table that the jump leads to", 10, |s| s.contains("configmaps(services "));
+    console.wait("the table that the jump leads to", 30, |s| s.contains("configmaps(services "));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_plugin_is_an_operation_that_an_agent_may_only_propose() {
     let home = Home::new();
     files(&home);
     let console = Console::start(&home, None, &["lab"], 120, 30);
-    console.wait("the first table", 15, |s| s.contains("Running"));
+    console.wait("the first table", 60, |s| s.contains("Running"));
     let arguments = ["--session", "lab", "plugin", "run", "tell", "--name", "web-1", "-n", "shop"];
     let mut by_agent = home.qd(&[&arguments[..], &["--no-wait", "--kind", "pods"]].concat());
     let output = by_agent.env("QD_AGENT", "claude").output().unwrap();

@@ -31,5 +31,6 @@ mod registry;
 mod relay;
 mod sample;
 mod session;
+mod several;
 mod verbs;
 mod waiting;

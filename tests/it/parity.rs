@@ -34,9 +34,12 @@ fn root() -> &'static Path {
 fn modes(view: &str) -> Vec<&str> {
     match view {
         "yaml" | "describe" => vec![view, "text", "global"],
-        "logs" | "xray" | "pulse" | "help" => vec![view, "global"],
+        "logs" | "help" => vec![view, "global"],
         "clusters" | "containers" | "aliases" | "audit" | "participants" | "dir" | "screendumps" | "helm"
-        | "helm_history" | "history" | "forwards" | "users" | "groups" | "rules" => vec![view, "table", "global"],
+        | "helm_history" | "xray" | "pulse" | "workloads" | "history" | "forwards" | "users" | "groups"
+        | "rules" => {
+            vec![view, "table", "global"]
+        }
         kind => vec![kind, "objects", "table", "global"],
     }
 }

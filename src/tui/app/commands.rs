@@ -49,7 +49,7 @@ impl App {
                 return Ok(());
             }
             Command::Quit { now: false } => {
-                self.act(&crate::tui::action::Action::named("quit"));
+                self.ask_to_quit();
                 return Ok(());
             }
             Command::Theme(Some(name)) => {
@@ -74,7 +74,9 @@ impl App {
                 return Ok(());
             }
             Command::K9s => {
-                self.show_setup();
+                // Read again first: somebody may have mended a file.
+                self.session.show_setup = true;
+                self.read_setup();
                 return Ok(());
             }
             Command::Help => Route::Help { modes: self.modes() },
@@ -84,6 +86,9 @@ impl App {
             Command::Timeline => Route::Timeline,
             Command::Participants => Route::Participants,
             Command::Grants => Route::Grants,
+            Command::Workloads(namespaces) => Route::Workloads(namespaces),
+            Command::Xray(kind, namespaces) => Route::Xray(self.resolve_kind(&kind), namespaces),
+            Command::Pulses => Route::Pulses,
             Command::Dir(path) => Route::Dir(path),
             Command::Palette => Route::Palette,
             Command::Helm => Route::Helm,
@@ -218,14 +223,14 @@ impl App {
 
     /// What the prompt's text could become.
     pub(super) fn suggest(&mut self) {
+        if self.prompt.as_ref().is_none_or(|prompt| prompt.kind != PromptKind::Command) {
+            return self.suggest_column();
+        }
         let contexts: Vec<CompactString> =
             self.shared.known_clusters.iter().map(|c| c.name.clone()).collect();
         let themes = crate::tui::skin::names(&self.theme_folders());
         let keymaps = crate::tui::keymap::Keymap::names(&self.keymap_folder());
         let Some(prompt) = &mut self.prompt else { return };
-        if prompt.kind != PromptKind::Command {
-            return;
-        }
         let candidates = Candidates {
             kinds: &self.shared.kinds,
             namespaces: &self.session.namespaces,
@@ -234,6 +239,17 @@ impl App {
             keymaps: &keymaps,
         };
         prompt.suggestions = command::complete(prompt.text(), &candidates);
+        let text = prompt.text().to_owned();
+        let own = self.shared.user.aliases.keys().filter(|a| !text.is_empty() && a.len() > text.len());
+        prompt.suggestions.extend(own.filter(|alias| alias.starts_with(&text)).cloned());
+    }
+
+    /// In a filter, the column whose name was begun.
+    fn suggest_column(&mut self) {
+        let columns = self.top().map(|slot| slot.pane.focus().columns).unwrap_or_default();
+        if let Some(prompt) = &mut self.prompt {
+            prompt.suggestions = command::complete_filter(prompt.text(), &columns);
+        }
     }
 
     fn been_at(&mut self, place: String) {

@@ -67,6 +67,9 @@ impl App {
 
     fn act_everywhere(&mut self, action: &Action) -> Handled {
         match action.name {
+            "quit" if self.shared.user.settings.no_exit_on_ctrl_c == Some(true) => {
+                self.flash(Flash::info("k9s' files say noExitOnCtrlC").next(":q leaves."));
+            }
             "quit" => self.ask_to_quit(),
             "back" | "cancel" => self.back(),
             "prompt_command" => self.open_prompt(PromptKind::Command),
@@ -122,7 +125,7 @@ impl App {
         self.close(id);
     }
 
-    fn ask_to_quit(&mut self) {
+    pub(super) fn ask_to_quit(&mut self) {
         let running = self.background.values().map(|b| format!("{} runs", b.label));
         let waiting = self.shared.approvals.iter().map(|waiting| {
             let who = waiting.actor.as_ref().map_or("somebody", |actor| actor.name.as_str());
@@ -195,6 +198,7 @@ impl App {
             return self.suggest();
         }
         let text = prompt.text().to_owned();
+        self.suggest();
         let result = self.apply_filter(&text, done);
         match (result, &mut self.prompt) {
             (Ok(()), prompt) if done => *prompt = None,

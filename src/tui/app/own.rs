@@ -51,9 +51,7 @@ impl App {
             self.options.read_only || (settings.read_only == Some(true) && !self.options.write);
         if first {
             self.flags.crumbs &= settings.crumbsless != Some(true);
-            if let Some(view) = settings.default_view.filter(|_| self.options.command.is_none()) {
-                self.run_command(&view);
-            }
+            self.open_as_set(settings.default_view, settings.namespace);
             if settings.full_screen == Some(true) {
                 self.flags.fullscreen = true;
             }
@@ -68,6 +66,20 @@ impl App {
         }
         self.every_pane(|pane, cx| pane.set_up(cx));
         self.soil(Dirty::Everything);
+    }
+
+    /// Opens with the view and the namespace that the files say, where nobody has said otherwise yet.
+    fn open_as_set(&mut self, view: Option<String>, namespace: Option<String>) {
+        if self.options.command.is_some() || self.places.len() > 1 {
+            return;
+        }
+        let namespace = namespace.filter(|n| self.options.namespace.is_none() && !n.is_empty());
+        if let Some(namespace) = &namespace {
+            self.set_namespaces(Namespaces::parse(namespace));
+        }
+        if view.is_some() || namespace.is_some() {
+            self.run_command(view.as_deref().unwrap_or("pods"));
+        }
     }
 
     /// The chosen keymap with the person's own keys over and under it. Gives the keys that are in each other's way.

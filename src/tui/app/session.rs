@@ -41,6 +41,8 @@ impl Reread {
 pub(super) struct Session {
     clusters: Option<Ticket>,
     pub setup: Option<Ticket>,
+    /// What the files say is to be shown once it is read.
+    pub show_setup: bool,
     /// Keys of the person's own that are in each other's way, or in the console's.
     pub clashes: Vec<String>,
     kinds: Option<Ticket>,
@@ -247,6 +249,9 @@ impl App {
         } else if session.setup == Some(ticket) {
             if let Some(output) = output {
                 self.take_setup(output);
+                if std::mem::take(&mut self.session.show_setup) {
+                    self.show_setup();
+                }
             }
         } else if session.kinds == Some(ticket) {
             if let Some(output) = output {

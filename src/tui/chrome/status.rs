@@ -193,7 +193,10 @@ pub fn keys(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let help = frame.keymap.bindings(frame.modes).map(|(_, b)| b).find(|b| b.action.name == "help");
     let help_text = help.and_then(|b| b.keys.first()).map(|k| k.label());
     let reserved = help_text.as_ref().map_or(0, |k| width(k) + 7);
-    for binding in shown.filter(|b| b.action.name != "help") {
+    // A person's own plugins come behind what everybody needs first.
+    let (plugins, own): (Vec<_>, Vec<_>) =
+        shown.filter(|b| b.action.name != "help").partition(|b| b.action.name == "plugin");
+    for binding in own.into_iter().chain(plugins) {
         let Some(key) = binding.keys.first().map(|k| k.label()) else { continue };
         if x + width(&key) + 1 + width(&binding.desc) + 2 + reserved > area.width {
             continue;

@@ -24,6 +24,7 @@ pub mod revisions;
 mod save;
 #[cfg(test)]
 mod session_tests;
+pub mod several;
 pub mod table;
 #[cfg(test)]
 mod table_tests;
@@ -33,6 +34,7 @@ pub mod testing;
 mod tests;
 pub mod text;
 mod words;
+pub mod xray;
 mod yaml;
 
 use super::object::Route;
@@ -55,6 +57,9 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Resources(query) => Box::new(resources::Resources::new(query, shared)),
         Route::Containers(pod) => Box::new(containers::pane(pod)),
         Route::Events(object) => Box::new(resources::Resources::events_of(&object, shared)),
+        Route::Workloads(namespaces) => Box::new(several::workloads(shared, namespaces)),
+        Route::Xray(kind, namespaces) => Box::new(xray::pane(kind, namespaces, shared)),
+        Route::Pulses => Box::new(several::pulses(shared)),
         Route::Dir(path) => Box::new(dir::pane(path)),
         Route::Helm => Box::new(helm::releases(shared)),
         Route::HelmHistory(release) => Box::new(helm::history(release)),

@@ -59,6 +59,11 @@ pub trait Content: Send {
         TableDelta::default()
     }
 
+    /// The rows made anew, where an action of its own has changed them.
+    fn remade(&mut self) -> Option<TableDelta> {
+        None
+    }
+
     /// An answer came: what of it is kept beside the rows.
     fn answered(&mut self, _output: &Value) {}
 
@@ -248,9 +253,13 @@ impl<C: Content> Pane for TablePane<C> {
     }
 
     fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
-        if self.content.act(action, &self.grid, cx) == Handled::Yes
-            || self.grid.act(action, cx) == Handled::Yes
-        {
+        if self.content.act(action, &self.grid, cx) == Handled::Yes {
+            if let Some(delta) = self.content.remade() {
+                self.take(delta, cx);
+            }
+            return Handled::Yes;
+        }
+        if self.grid.act(action, cx) == Handled::Yes {
             return Handled::Yes;
         }
         match action.name {

@@ -146,7 +146,7 @@ impl Resources {
             }
         }
         if !self.added.is_empty() {
-            arguments["add_columns"] = json!(self.added);
+            arguments["columns"] = json!(self.added);
         }
         Request::new(if self.is_pods() { "pod_list" } else { "resource_list" }, arguments)
     }

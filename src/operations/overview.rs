@@ -1,0 +1,469 @@
+//! Operations that look at several kinds at once: every workload in one table, and how many of each kind are well.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::Deck;
+use super::input::{Query, Within};
+use super::listing::{self, Page, Wanted};
+use crate::base::Result;
+use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
+use crate::kube::{Cluster, Listing, Selection};
+use crate::rows::{
+    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone, feed,
+};
+
+pub const LIST: &[Definition<Deck>] = &[define::<WorkloadList>(), define::<PulseList>()];
+
+/// Singular, and as discovery resolves it without doubt.
+const WORKLOADS: [(&str, &str); 6] = [
+    ("deployment", "deployments.apps"),
+    ("statefulset", "statefulsets.apps"),
+    ("daemonset", "daemonsets.apps"),
+    ("cronjob", "cronjobs.batch"),
+    ("job", "jobs.batch"),
+    ("pod", "pods"),
+];
+
+const PULSES: [(&str, &str); 10] = [
+    ("node", "nodes"),
+    ("namespace", "namespaces"),
+    ("deployment", "deployments.apps"),
+    ("statefulset", "statefulsets.apps"),
+    ("daemonset", "daemonsets.apps"),
+    ("replicaset", "replicasets.apps"),
+    ("job", "jobs.batch"),
+    ("pod", "pods"),
+    ("persistentvolumeclaim", "persistentvolumeclaims"),
+    ("event", "events"),
+];
+
+/// Rows of one kind as they are told, with its columns.
+struct Told {
+    kind: usize,
+    columns: Arc<[Column]>,
+    delta: TableDelta,
+}
+
+/// Watches several kinds of a cluster; a kind that the cluster does not have is left out.
+async fn watch_all(
+    cluster: &Arc<Cluster>,
+    kinds: &'static [(&'static str, &'static str)],
+    query: &Query,
+) -> Result<mpsc::Receiver<Told>> {
+    let (sender, receiver) = mpsc::channel(16);
+    for (kind, (_, id)) in kinds.iter().enumerate() {
+        let Ok(resource) = cluster.resolve(id).await else { continue };
+        let selection = query.clone().selection(resource, None)?;
+        let (mut feed, sender) = (cluster.watch(selection), sender.clone());
+        tokio::spawn(async move {
+            let mut columns: Arc<[Column]> = Arc::from([]);
+            loop {
+                let delta = tokio::select! {
+                    delta = feed.next() => delta,
+                    () = sender.closed() => return,
+                };
+                let Some(delta) = delta else { return };
+                if let Some(new) = &delta.columns {
+                    columns = new.clone();
+                }
+                if sender.send(Told { kind, columns: columns.clone(), delta }).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(receiver)
+}
+
+/// The phases of several kinds as one: the worst.
+#[derive(Default)]
+struct Phases(HashMap<usize, Phase>);
+
+impl Phases {
+    fn take(&mut self, kind: usize, sources: &[SourceState]) -> Option<Phase> {
+        let last = sources.last()?;
+        self.0.insert(kind, last.phase.clone());
+        let rank = |phase: &&Phase| match phase {
+            Phase::Live => 0,
+            Phase::Polling { .. } => 1,
+            // Where one kind may not be read the others still are.
+            Phase::Failed { .. } => 2,
+            Phase::Connecting => 3,
+            Phase::Loading { .. } => 4,
+            Phase::Reconnecting { .. } => 5,
+        };
+        self.0.values().max_by_key(rank).cloned()
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct WorkloadListInput {
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub query: Query,
+}
+
+struct WorkloadList;
+
+fn workload_columns() -> Arc<[Column]> {
+    [
+        Column::new("KIND", ColumnKind::Text).rank(2),
+        Column::new("READY", ColumnKind::Ratio).rank(1),
+        Column::new("STATUS", ColumnKind::Status).rank(0),
+        Column::new("AGE", ColumnKind::Age).rank(3),
+    ]
+    .into()
+}
+
+/// A row of some kind as one of all: `deployment/web`, what is ready of what is wanted, and how it is in a word.
+fn workload(kind: &str, columns: &[Column], row: &Row) -> Row {
+    let cell = |name: &str| {
+        let at = columns.iter().position(|c| c.name == name)?;
+        row.cells.get(at).filter(|cell| !matches!(cell, Cell::Unknown))
+    };
+    let number = |name: &str| match cell(name) {
+        Some(Cell::Number(n)) => u32::try_from(*n).ok(),
+        _ => None,
+    };
+    let ready = match (cell("READY").or_else(|| cell("COMPLETIONS")), number("READY").zip(number("DESIRED")))
+    {
+        (_, Some((ready, wanted))) => Cell::Ratio(ready, wanted),
+        (Some(ratio @ Cell::Ratio(..)), _) => ratio.clone(),
+        _ => Cell::Unknown,
+    };
+    let suspended = matches!(cell("SUSPEND"), Some(Cell::Text(t) | Cell::Status(t, _)) if t == "True");
+    let (status, tone) = match (cell("STATUS"), &ready) {
+        (Some(Cell::Status(word, tone)), _) => (word.clone(), *tone),
+        (Some(Cell::Text(word)), _) => (word.clone(), row.tone),
+        _ if suspended => ("Suspended".into(), Tone::Dim),
+        (None, Cell::Ratio(ready, wanted)) if ready < wanted => ("NotReady".into(), Tone::Pending),
+        (None, Cell::Ratio(..)) => ("Ready".into(), Tone::Normal),
+        _ => ("–".into(), row.tone),
+    };
+    let tone = if row.tone == Tone::Killed { Tone::Killed } else { tone };
+    let age = cell("AGE").cloned().unwrap_or_default();
+    Row {
+        key: workload_key(kind, &row.key),
+        cells: [Cell::text(kind), ready, Cell::Status(status, tone), age].into(),
+        tone,
+        uid: row.uid.clone(),
+    }
+}
+
+fn workload_key(kind: &str, key: &RowKey) -> RowKey {
+    RowKey::new(key.cluster.clone(), &key.namespace, format!("{kind}/{}", key.name))
+}
+
+impl Operation for WorkloadList {
+    type Deck = Deck;
+    type Input = WorkloadListInput;
+    type Output = Page;
+
+    const SPEC: Spec = Spec::observe(
+        "workload_list",
+        "/v1/workloads",
+        "List Deployments, StatefulSets, DaemonSets, CronJobs, Jobs and Pods in one table.",
+    );
+    const WATCH: bool = true;
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.query.fill(deck).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.query.within.target("workload", "")
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
+        let cluster = input.query.fill(&deck)?;
+        let mut all = Listing { columns: workload_columns(), rows: Vec::new(), phase: Phase::Live };
+        for (kind, id) in WORKLOADS {
+            let selection = input.query.clone().selection(cluster.resolve(id).await?, None)?;
+            let listing = cluster.rows(selection, listing::PATIENCE).await?;
+            let rows = listing.rows.iter().map(|row| Arc::new(workload(kind, &listing.columns, row)));
+            all.rows.extend(rows);
+            if listing.phase != Phase::Live {
+                all.phase = listing.phase;
+            }
+        }
+        let wanted = Wanted {
+            faults: input.query.faults,
+            filter: input.query.filter.take(),
+            limit: input.query.limit,
+            cursor: input.query.cursor.take(),
+            namespaces: input.query.within.namespace.is_none(),
+            now: cx.now().as_second(),
+            ..Wanted::default()
+        };
+        listing::paged(all, &wanted)
+    }
+
+    async fn watch(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Watch> {
+        let cluster = input.query.fill(&deck)?;
+        let filter = input.query.filter.take();
+        let namespaces = input.query.within.namespace.is_none();
+        let told = watch_all(&cluster, &WORKLOADS, &input.query).await?;
+        let (sender, feed) = feed();
+        sender.merge(TableDelta { columns: Some(workload_columns()), ..TableDelta::default() });
+        tokio::spawn(merge_workloads(told, sender, cluster.name().clone()));
+        Ok(Watch::table(listing::sifted(feed, filter, namespaces)))
+    }
+}
+
+async fn merge_workloads(mut told: mpsc::Receiver<Told>, sender: TableSender, cluster: Arc<str>) {
+    let mut phases = Phases::default();
+    while let Some(Told { kind, columns, delta }) = tokio::select! {
+        told = told.recv() => told,
+        () = sender.closed() => None,
+    } {
+        let word = WORKLOADS[kind].0;
+        let phase = phases.take(kind, &delta.sources);
+        sender.merge(TableDelta {
+            removed: delta.removed.iter().map(|key| workload_key(word, key)).collect(),
+            upserts: delta.upserts.iter().map(|row| Arc::new(workload(word, &columns, row))).collect(),
+            sources: phase.map(|phase| SourceState { cluster: cluster.clone(), phase }).into_iter().collect(),
+            ..TableDelta::default()
+        });
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct PulseListInput {
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+    /// Of every namespace.
+    #[arg(long, short = 'A')]
+    #[serde(default)]
+    pub all_namespaces: bool,
+}
+
+impl PulseListInput {
+    fn query(&self) -> Query {
+        Query { within: self.within.clone(), all_namespaces: self.all_namespaces, ..Query::default() }
+    }
+}
+
+/// How many there are of each kind, and how many of them need a look.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PulseListOutput {
+    pub columns: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+}
+
+struct PulseList;
+
+fn pulse_columns() -> Arc<[Column]> {
+    [
+        Column::new("TOTAL", ColumnKind::Number).rank(1),
+        Column::new("WELL", ColumnKind::Number).rank(1),
+        Column::new("WAITING", ColumnKind::Number).rank(2),
+        Column::new("FAILING", ColumnKind::Number).rank(1),
+        Column::new("CHART", ColumnKind::Status).rank(0),
+        Column::new("LATELY", ColumnKind::Status).rank(3),
+    ]
+    .into()
+}
+
+/// The counts of one kind, and what its faults were before.
+#[derive(Default)]
+struct Pulse {
+    tones: HashMap<RowKey, Tone>,
+    lately: Vec<usize>,
+}
+
+/// Cells of a chart.
+const WIDTH: usize = 30;
+/// How many counts back the line goes.
+const LATELY: usize = 24;
+
+impl Pulse {
+    fn take(&mut self, delta: &TableDelta) {
+        if delta.reset {
+            self.tones.clear();
+        }
+        for key in &delta.removed {
+            self.tones.remove(key);
+        }
+        for row in &delta.upserts {
+            self.tones.insert(row.key.clone(), row.tone);
+        }
+        let (_, failing) = self.faults();
+        if self.lately.last() != Some(&failing) {
+            self.lately.push(failing);
+            let over = self.lately.len().saturating_sub(LATELY);
+            self.lately.drain(..over);
+        }
+    }
+
+    fn faults(&self) -> (usize, usize) {
+        let count = |wanted: Tone| self.tones.values().filter(|tone| **tone == wanted).count();
+        (count(Tone::Pending), count(Tone::Error))
+    }
+
+    fn counts(&self) -> [usize; 4] {
+        let (waiting, failing) = self.faults();
+        let total = self.tones.len();
+        [total, total - waiting - failing, waiting, failing]
+    }
+
+    fn row(&self, cluster: &Arc<str>, kind: &str) -> Row {
+        let [total, well, waiting, failing] = self.counts();
+        let tone = match (failing, waiting) {
+            (0, 0) => Tone::Normal,
+            (0, _) => Tone::Pending,
+            _ => Tone::Error,
+        };
+        let number = |n: usize| Cell::Number(i64::try_from(n).unwrap_or(i64::MAX));
+        let cells = [
+            number(total),
+            number(well),
+            number(waiting),
+            number(failing),
+            Cell::Status(chart(total, well, waiting), tone),
+            Cell::Status(line(&self.lately), if failing > 0 { Tone::Error } else { Tone::Dim }),
+        ];
+        Row { key: RowKey::new(cluster.clone(), "", kind), cells: cells.into(), tone, uid: "".into() }
+    }
+}
+
+/// Well, waiting and failing as one bar. What is there has at least one cell.
+fn chart(total: usize, well: usize, waiting: usize) -> CompactString {
+    if total == 0 {
+        return "·".repeat(WIDTH).into();
+    }
+    let share = |n: usize| if n == 0 { 0 } else { (n * WIDTH / total).max(1) };
+    let failing = share(total - well - waiting);
+    let waiting = share(waiting);
+    let well = WIDTH.saturating_sub(failing + waiting);
+    format!("{}{}{}", "█".repeat(well), "▒".repeat(waiting), "░".repeat(failing)).into()
+}
+
+/// Counts as a line of bars, the highest full.
+fn line(counts: &[usize]) -> CompactString {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = counts.iter().copied().max().unwrap_or_default().max(1);
+    counts.iter().map(|n| BARS[n * (BARS.len() - 1) / most]).collect()
+}
+
+impl Operation for PulseList {
+    type Deck = Deck;
+    type Input = PulseListInput;
+    type Output = PulseListOutput;
+
+    const SPEC: Spec = Spec::observe(
+        "pulse_list",
+        "/v1/pulses",
+        "Count the objects of the kinds that matter: how many are well, waiting and failing.",
+    );
+    const WATCH: bool = true;
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill_or_all(deck, input.all_namespaces).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("pulse", "")
+    }
+
+    async fn run(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Self::Output> {
+        let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
+        let mut rows = Vec::new();
+        for (kind, id) in PULSES {
+            let Ok(resource) = cluster.resolve(id).await else { continue };
+            let selection: Selection = input.query().selection(resource, None)?;
+            let listing = cluster.rows(selection, listing::PATIENCE).await?;
+            let mut pulse = Pulse::default();
+            pulse.take(&TableDelta { upserts: listing.rows, ..TableDelta::default() });
+            let counts = pulse.counts().map(|n| n.to_string());
+            rows.push(std::iter::once(kind.to_owned()).chain(counts).collect());
+        }
+        Ok(PulseListOutput { columns: vec!["KIND", "TOTAL", "WELL", "WAITING", "FAILING"], rows })
+    }
+
+    async fn watch(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Watch> {
+        let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
+        let told = watch_all(&cluster, &PULSES, &input.query()).await?;
+        let (sender, feed): (TableSender, TableFeed) = feed();
+        sender.merge(TableDelta { columns: Some(pulse_columns()), ..TableDelta::default() });
+        let name = cluster.name().clone();
+        tokio::spawn(async move {
+            let (mut told, mut phases) = (told, Phases::default());
+            let mut pulses: HashMap<usize, Pulse> = HashMap::new();
+            while let Some(Told { kind, delta, .. }) = tokio::select! {
+                told = told.recv() => told,
+                () = sender.closed() => None,
+            } {
+                let pulse = pulses.entry(kind).or_default();
+                pulse.take(&delta);
+                let row = Arc::new(pulse.row(&name, PULSES[kind].0));
+                let phase = phases.take(kind, &delta.sources);
+                let sources = phase.map(|phase| SourceState { cluster: name.clone(), phase });
+                sender.merge(TableDelta {
+                    upserts: vec![row],
+                    sources: sources.into_iter().collect(),
+                    ..TableDelta::default()
+                });
+            }
+        });
+        Ok(Watch::table(feed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, cells: Vec<Cell>, tone: Tone) -> Row {
+        Row { key: RowKey::new("c", "shop", name), cells: cells.into(), tone, uid: "".into() }
+    }
+
+    #[test]
+    fn every_kind_says_in_the_same_columns_how_it_is() {
+        let text = |columns: &[(&str, ColumnKind)], cells: Vec<Cell>| {
+            let columns: Vec<Column> = columns.iter().map(|(name, kind)| Column::new(*name, *kind)).collect();
+            let row = workload("x", &columns, &row("a", cells, Tone::Normal));
+            (row.key.name.to_string(), row.cells[1].clone(), row.cells[2].display(0).to_string(), row.tone)
+        };
+        let deployment = text(&[("READY", ColumnKind::Ratio)], vec![Cell::Ratio(1, 3)]);
+        assert_eq!(deployment, ("x/a".into(), Cell::Ratio(1, 3), "NotReady".into(), Tone::Pending));
+        let daemon = text(
+            &[("DESIRED", ColumnKind::Number), ("READY", ColumnKind::Number)],
+            vec![Cell::Number(2), Cell::Number(2)],
+        );
+        assert_eq!(daemon, ("x/a".into(), Cell::Ratio(2, 2), "Ready".into(), Tone::Normal));
+        let cron = text(&[("SUSPEND", ColumnKind::Text)], vec![Cell::text("True")]);
+        assert_eq!((cron.1, cron.2.as_str()), (Cell::Unknown, "Suspended"));
+        let pod = text(
+            &[("READY", ColumnKind::Ratio), ("STATUS", ColumnKind::Status)],
+            vec![Cell::Ratio(0, 1), Cell::status("CrashLoopBackOff", Tone::Error)],
+        );
+        assert_eq!((pod.2.as_str(), pod.3), ("CrashLoopBackOff", Tone::Error));
+    }
+
+    #[test]
+    fn a_pulse_counts_what_is_there_now() {
+        let delta = |names: &[(&str, Tone)], removed: &[&str]| TableDelta {
+            upserts: names.iter().map(|(n, tone)| Arc::new(row(n, vec![], *tone))).collect(),
+            removed: removed.iter().map(|n| RowKey::new("c", "shop", n)).collect(),
+            ..TableDelta::default()
+        };
+        let mut pulse = Pulse::default();
+        pulse.take(&delta(&[("a", Tone::Normal), ("b", Tone::Error), ("c", Tone::Pending)], &[]));
+        assert_eq!(pulse.counts(), [3, 1, 1, 1]);
+        pulse.take(&delta(&[("b", Tone::Normal)], &["c"]));
+        assert_eq!(pulse.counts(), [2, 2, 0, 0]);
+        assert_eq!(pulse.lately, [1, 0]);
+        assert_eq!(chart(0, 0, 0), "·".repeat(30));
+        assert_eq!(chart(1000, 999, 0).chars().filter(|c| *c == '░').count(), 1, "one of many is seen");
+        assert_eq!(line(&[0, 1, 2]), "▁▄█");
+    }
+}

@@ -1,0 +1,223 @@
+//! Several kinds at once: every workload in one table, each row with its own keys; and the pulses, one row a kind.
+
+use compact_str::CompactString;
+use serde_json::json;
+
+use super::change;
+use super::table::{Content, Source, TablePane};
+use crate::gate::Request;
+use crate::tui::action::Action;
+use crate::tui::effect::{Cx, Flash};
+use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::pane::{Handled, PaneFocus};
+use crate::tui::shared::Shared;
+use crate::tui::widgets::grid::Grid;
+
+/// What both ask for.
+struct Scope {
+    cluster: Option<CompactString>,
+    namespaces: Namespaces,
+}
+
+impl Scope {
+    fn of(shared: &Shared, namespaces: Option<Namespaces>) -> Self {
+        let namespaces = namespaces.unwrap_or_else(|| shared.namespaces.clone());
+        Self { cluster: shared.clusters.first().cloned(), namespaces }
+    }
+
+    fn request(&self, operation: &str) -> Request {
+        let mut arguments = match &self.namespaces {
+            Namespaces::All => json!({ "all_namespaces": true }),
+            Namespaces::One(namespace) => json!({ "namespace": namespace }),
+        };
+        if let Some(cluster) = &self.cluster {
+            arguments["cluster"] = json!(cluster);
+        }
+        Request::new(operation, arguments)
+    }
+
+    fn focus(&self, kind: &str) -> PaneFocus {
+        PaneFocus {
+            cluster: self.cluster.as_ref().map(ToString::to_string),
+            namespace: match &self.namespaces {
+                Namespaces::One(name) => Some(name.to_string()),
+                Namespaces::All => None,
+            },
+            kind: Some(kind.to_owned()),
+            ..PaneFocus::default()
+        }
+    }
+}
+
+/// The identifier of a kind by its singular, as the rows have it.
+fn id(singular: &str) -> &'static str {
+    match singular {
+        "deployment" => "deployments.apps",
+        "statefulset" => "statefulsets.apps",
+        "daemonset" => "daemonsets.apps",
+        "replicaset" => "replicasets.apps",
+        "cronjob" => "cronjobs.batch",
+        "job" => "jobs.batch",
+        "node" => "nodes",
+        "namespace" => "namespaces",
+        "persistentvolumeclaim" => "persistentvolumeclaims",
+        "event" => "events",
+        _ => "pods",
+    }
+}
+
+/// Every workload.
+pub struct Workloads(Scope);
+
+pub fn workloads(shared: &Shared, namespaces: Option<Namespaces>) -> TablePane<Workloads> {
+    let scope = Scope::of(shared, namespaces);
+    let all = scope.namespaces == Namespaces::All;
+    TablePane::with(Workloads(scope), Grid::new(false, all))
+}
+
+impl Workloads {
+    fn objects(grid: &Grid) -> Vec<ObjectRef> {
+        let object = |key: &crate::rows::RowKey| {
+            let (kind, name) = key.name.split_once('/')?;
+            Some(ObjectRef::new(&*key.cluster, id(kind), key.namespace.clone(), name))
+        };
+        grid.chosen().iter().filter_map(object).collect()
+    }
+
+    fn current(grid: &Grid) -> Option<ObjectRef> {
+        let key = &grid.selected()?.key;
+        let (kind, name) = key.name.split_once('/')?;
+        Some(ObjectRef::new(&*key.cluster, id(kind), key.namespace.clone(), name))
+    }
+}
+
+impl Content for Workloads {
+    fn name(&self) -> &'static str {
+        "workloads"
+    }
+
+    fn scope(&self) -> String {
+        self.0.namespaces.label().to_owned()
+    }
+
+    fn source(&self) -> Source {
+        Source::Watch(self.0.request("workload_list"))
+    }
+
+    fn sort(&self) -> Option<(&'static str, bool)> {
+        Some(("NAMESPACE", false))
+    }
+
+    fn empty(&self) -> (String, String) {
+        ("nothing runs here".to_owned(), ":wk all shows every namespace".to_owned())
+    }
+
+    fn act(&mut self, action: &Action, grid: &Grid, cx: &mut Cx<'_>) -> Handled {
+        const OWN: [&str; 10] = [
+            "enter",
+            "describe",
+            "yaml",
+            "edit",
+            "events",
+            "logs",
+            "logs_previous",
+            "delete",
+            "restart",
+            "scale",
+        ];
+        if !OWN.contains(&action.name) {
+            return Handled::No;
+        }
+        let Some(object) = Self::current(grid) else {
+            cx.flash(Flash::info("there is no row under the cursor"));
+            return Handled::Yes;
+        };
+        match action.name {
+            "enter" if object.plural() == "pods" => cx.go(Route::Containers(object)),
+            "enter" => cx.go(Route::Resources(Query {
+                kind: object.kind.clone(),
+                clusters: self.0.cluster.clone().into_iter().collect(),
+                namespaces: Namespaces::One(object.namespace.clone()),
+                select: Some(crate::rows::RowKey::new(&*object.cluster, &object.namespace, &object.name)),
+                ..Query::default()
+            })),
+            "describe" => cx.go(Route::Text(TextKind::Describe, object)),
+            "yaml" => cx.go(Route::Text(TextKind::Yaml, object)),
+            "edit" => cx.go(Route::Edit(object)),
+            "events" => cx.go(Route::Events(object)),
+            "logs" | "logs_previous" => cx.go(Route::Logs(LogTarget {
+                objects: Self::objects(grid),
+                container: None,
+                previous: action.name == "logs_previous",
+            })),
+            change => match change::dialog(change, &Self::objects(grid), None, None) {
+                Ok(dialog) => cx.layer(dialog),
+                Err(error) => cx.error(&error),
+            },
+        }
+        Handled::Yes
+    }
+
+    fn command(&self) -> Option<String> {
+        Some(format!("workloads {}", self.0.namespaces.label()))
+    }
+
+    fn focus(&self, grid: &Grid) -> PaneFocus {
+        let selected = Self::current(grid).map(|object| object.arguments());
+        PaneFocus { selected, ..self.0.focus("workloads") }
+    }
+}
+
+/// How many of each kind are well.
+pub struct Pulses(Scope);
+
+pub fn pulses(shared: &Shared) -> TablePane<Pulses> {
+    TablePane::of(Pulses(Scope::of(shared, None)))
+}
+
+impl Content for Pulses {
+    fn name(&self) -> &'static str {
+        "pulse"
+    }
+
+    fn scope(&self) -> String {
+        self.0.namespaces.label().to_owned()
+    }
+
+    fn source(&self) -> Source {
+        Source::Watch(self.0.request("pulse_list"))
+    }
+
+    fn sort(&self) -> Option<(&'static str, bool)> {
+        Some(("FAILING", true))
+    }
+
+    fn empty(&self) -> (String, String) {
+        ("no kind could be counted".to_owned(), "Ctrl-r asks again".to_owned())
+    }
+
+    /// The kind under the cursor; its faults alone if there are any.
+    fn act(&mut self, action: &Action, grid: &Grid, cx: &mut Cx<'_>) -> Handled {
+        if action.name != "enter" {
+            return Handled::No;
+        }
+        if let Some(row) = grid.selected() {
+            cx.go(Route::Resources(Query {
+                kind: id(&row.key.name).into(),
+                clusters: self.0.cluster.clone().into_iter().collect(),
+                namespaces: self.0.namespaces.clone(),
+                ..Query::default()
+            }));
+        }
+        Handled::Yes
+    }
+
+    fn command(&self) -> Option<String> {
+        Some("pulse".to_owned())
+    }
+
+    fn focus(&self, grid: &Grid) -> PaneFocus {
+        let selected = grid.selected().map(|row| json!({ "kind": "pulse", "name": row.key.name }));
+        PaneFocus { selected, ..self.0.focus("pulse") }
+    }
+}
