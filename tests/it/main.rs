@@ -17,6 +17,7 @@ mod clusters;
 mod console;
 mod doors;
 mod heirs;
+mod helm;
 mod house;
 mod http;
 mod k9s_files;

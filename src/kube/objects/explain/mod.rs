@@ -11,6 +11,8 @@ mod storage;
 mod tests;
 mod workload;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,7 +23,7 @@ use super::events::EventRow;
 use super::look::{EventQuery, list_events};
 use super::place::{List, Place};
 use crate::base;
-use crate::kube::{Error, Resource};
+use crate::kube::{Call, Error, Resource};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -206,7 +208,34 @@ pub async fn explain(place: &Place, now: Timestamp) -> base::Result<Report> {
         _ => anything(&subject, &mut report),
     }
     report.findings.sort_by_key(|f| f.severity);
+    last_words(place, &mut report).await;
     Ok(report)
+}
+
+/// Findings whose log is read for its last lines.
+const LOGS: usize = 3;
+
+/// Adds the last lines of the logs that findings lead to: often they say it all. Where there is no log (any more), the
+/// finding stands without.
+async fn last_words(place: &Place, report: &mut Report) {
+    let logs = report.findings.iter_mut().filter(|f| matches!(f.lead.view, "logs" | "previous_logs"));
+    for finding in logs.take(LOGS) {
+        let lead = &finding.lead;
+        let path = format!("{}/log", Resource::pods().path(Some(&lead.namespace), Some(&lead.name)));
+        let call = Call::get(path)
+            .query("tailLines", "3")
+            .query("limitBytes", "2000")
+            .query_if("container", Some(&lead.container).filter(|c| !c.is_empty()))
+            .query_if("previous", (lead.view == "previous_logs").then_some("true"))
+            .timeout(Duration::from_secs(5));
+        let Ok(answer) = place.cluster.send(call).await else { continue };
+        let text = String::from_utf8_lossy(&answer.body);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        // The node says so in place of a log that it has thrown away.
+        if !lines.is_empty() && !text.starts_with("unable to retrieve container logs") {
+            finding.evidence.push(format!("its log ends: {}", lines.join(" ⏎ ")));
+        }
+    }
 }
 
 async fn events(place: &Place, object: &Value, report: &mut Report) -> Vec<EventRow> {

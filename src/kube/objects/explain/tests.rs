@@ -116,7 +116,10 @@ fn a_workload_tells_the_causes_that_its_pods_share() {
     assert!(whats.contains(&"1 of 3 pods are ready"), "{whats:?}");
     assert!(whats.iter().any(|w| w.contains("a quota of the namespace is used up")), "{whats:?}");
     assert!(whats.iter().any(|w| w.starts_with("2 of 2 pods, web-1 for one: container main cannot start")));
-    assert_eq!(report.findings.last().unwrap().lead.kind, "pods", "it leads to the pod");
+    let pods = report.findings.iter().find(|f| f.what.starts_with("2 of 2")).unwrap();
+    assert_eq!(pods.lead.kind, "pods", "it leads to the pod");
+    let at = |words: &str| whats.iter().position(|w| w.contains(words));
+    assert!(at("cannot start") < at("pods are ready"), "why goes before what follows from it");
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub fn workload(
 ) {
     report.looked_at =
         vec!["its numbers".to_owned(), "its conditions".to_owned(), format!("{} pods", pods.len())];
+    // What its pods and the API server say is why; that too few are ready is only what follows.
+    not_made(subject, refused, report);
+    its_pods(subject, pods, events, report);
     let object = subject.object;
     match text(object, "/kind").as_str() {
         "Job" => job(subject, report),
@@ -30,8 +33,6 @@ pub fn workload(
             numbers(subject, wanted, report);
         }
     }
-    not_made(subject, refused, report);
-    its_pods(subject, pods, events, report);
 }
 
 fn numbers(subject: &Subject<'_>, wanted: i64, report: &mut Report) {
