@@ -129,6 +129,10 @@ impl Gate {
         if let Some(why) = self.check_read_only(&call.spec) {
             return Err(Error::new(Code::PermissionDenied, why));
         }
+        // Of several calls as one, whoever decides must be let decide about each.
+        for part in call.parts.iter() {
+            self.inner.policy.may_approve(decider, part.spec.name, part.spec.effect, &part.target)?;
+        }
         if let Ruling::Deny(why) = self.rule(&call) {
             return Err(Error::new(
                 Code::PermissionDenied,
