@@ -9,6 +9,7 @@ pub mod json;
 pub mod paths;
 pub mod redact;
 pub mod text;
+pub mod tty;
 
 pub use actor::{Actor, ActorKind, Door, Role};
 pub use clock::{Clock, SharedClock, SystemClock};

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::command::{Asked, Format};
 use super::render::{render, safe_lines};
 use super::watch::Writer;
-use crate::base::{Code, Error, Result, SafeText};
-use crate::gate::{Client, Held, Preview, Reply, Request};
+use crate::base::{ActorKind, Code, Error, Result, SafeText, tty};
+use crate::gate::{Client, Held, Preview, Reply, Request, Talk, talk};
 
 /// Why writing stopped.
 enum Stop {
@@ -35,12 +35,17 @@ pub async fn run(client: &Client, asked: Asked) -> Result<u8> {
 }
 
 async fn perform(client: &Client, asked: Asked) -> Result<u8, Stop> {
+    let mut asked = asked;
+    whole_paths(&asked.form.input(), &mut asked.arguments)?;
     let mut request = Request::new(asked.form.spec.name, asked.arguments.clone());
     request.reason.clone_from(&asked.reason);
     if asked.preview {
         let preview = client.preview(request).await?;
         out(&look(&preview, asked.format)?)?;
         return Ok(0);
+    }
+    if let Some(reply) = talk_with(client, &asked, &request).await? {
+        return Ok(exit_code(&reply));
     }
     if asked.watch {
         return watch(client, request, asked.format).await;
@@ -61,6 +66,54 @@ async fn perform(client: &Client, asked: Asked) -> Result<u8, Stop> {
         aside(&rendered.aside);
     }
     Ok(exit_code(&output))
+}
+
+/// Makes the paths of this machine whole: the session that the call goes to may run in another directory.
+fn whole_paths(schema: &Value, arguments: &mut Value) -> Result<()> {
+    let Some(properties) = schema["properties"].as_object() else { return Ok(()) };
+    for (name, _) in properties.iter().filter(|(_, field)| field["x-local-path"] == Value::Bool(true)) {
+        let Some(Value::String(path)) = arguments.get_mut(name) else { continue };
+        let remote = path.contains(':') && !path.starts_with(['/', '.', '~']);
+        if remote || path.is_empty() || path.starts_with('/') {
+            continue;
+        }
+        let here = std::env::current_dir()
+            .map_err(|e| Error::unavailable(format!("the current directory cannot be read: {e}")))?;
+        *path = here.join(path.as_str()).display().to_string();
+    }
+    Ok(())
+}
+
+/// Talks with what can be talked with, where a person runs the command; `None` where it is a plain call.
+async fn talk_with(client: &Client, asked: &Asked, request: &Request) -> Result<Option<Value>, Stop> {
+    let flag = |name: &str| asked.arguments.get(name) == Some(&Value::Bool(true));
+    let terminal = match asked.form.spec.talk {
+        Talk::No => return Ok(None),
+        Talk::Terminal => true,
+        Talk::Offered if !flag("tty") => return Ok(None),
+        Talk::Pipes | Talk::Offered => flag("tty"),
+    };
+    let wanted = terminal || flag("interactive");
+    let person = client.actor().kind == ActorKind::Person;
+    let plain = asked.format != Format::Table || asked.arguments.get("stdin").is_some();
+    if !wanted && (plain || !person) {
+        return Ok(None);
+    }
+    if terminal && !tty::is_terminal() {
+        return Err(Error::unsupported("this needs a terminal, and standard input or output is none")
+            .next("`qd container exec -i POD -- COMMAND` works with pipes.")
+            .into());
+    }
+    let interaction = client.interact(request.clone()).await?;
+    let reply = if terminal {
+        talk::terminal(interaction).await?
+    } else {
+        talk::pipes(interaction, flag("interactive")).await?
+    };
+    match reply {
+        Reply::Done { output, .. } => Ok(Some(output)),
+        Reply::Held(held) => Ok(Some(decided(client, &held).await?)),
+    }
 }
 
 /// The output's own `exit_code`, where it has one: `audit_verify` tells tampering from truncation so.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Request;
 use super::context::Context;
 use super::engine::Gate;
+use super::interaction::Duplex;
 use super::operation::{Callable, Normal, Part};
 use super::preview::TargetVersion;
 use super::recorded::recorded_arguments;
@@ -38,6 +40,10 @@ pub(in crate::gate) struct Call {
     pub parts: Arc<[Call]>,
     /// Cancelled when somebody stops it.
     pub cancel: CancellationToken,
+    /// The caller's end of an interactive call, until the handler takes it.
+    pub duplex: Arc<Mutex<Option<Duplex>>>,
+    /// What the handler wants the outcome's row to say.
+    pub notes: Arc<Mutex<Map<String, Value>>>,
 }
 
 impl Call {
@@ -68,6 +74,8 @@ impl Call {
             equivalent: equivalent.filter(|_| spec.effect > Effect::Observe),
             parts: Arc::from([]),
             cancel: CancellationToken::new(),
+            duplex: Arc::default(),
+            notes: Arc::default(),
         };
         Ok((call, parts))
     }
@@ -82,6 +90,7 @@ impl Call {
             gate.clone(),
         )
         .made_of(self.parts.clone())
+        .talking(self.duplex.clone(), self.notes.clone())
     }
 
     pub fn milliseconds(&self) -> u64 {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::approval::Waited;
+use super::interaction::Interaction;
 use super::preview::{Preview, TargetVersion};
 use super::run::Cleaner;
 use super::spec::{Held, OperationInfo};
@@ -119,6 +120,9 @@ pub trait Transport: Send + Sync {
     async fn call(&self, request: Request) -> Result<Reply>;
     async fn preview(&self, request: Request) -> Result<Preview>;
     async fn watch(&self, request: Request) -> Result<Watch>;
+    async fn interact(&self, request: Request) -> Result<Interaction> {
+        Err(Error::unsupported(format!("{} cannot be talked with from here", request.operation)))
+    }
     fn events(&self) -> Events;
     fn catalogue(&self) -> Arc<[OperationInfo]>;
 }
@@ -157,6 +161,11 @@ impl Client {
     /// Starts a long read.
     pub async fn watch(&self, request: Request) -> Result<Watch> {
         self.transport.watch(request).await
+    }
+
+    /// Starts a call to talk with while it runs.
+    pub async fn interact(&self, request: Request) -> Result<Interaction> {
+        self.transport.interact(request).await
     }
 
     /// Waits until a held call has ended or will not run, at most for `timeout` (whole seconds).

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
 use super::engine::Gate;
+use super::interaction::Duplex;
 use super::preview::{Preview, TargetVersion};
 use super::spec::{OperationInfo, Target};
 use crate::base::ids::CallId;
@@ -28,6 +30,8 @@ pub struct Context {
     revealed: Arc<AtomicBool>,
     /// The calls that this one is made of.
     parts: Arc<[Call]>,
+    duplex: Arc<Mutex<Option<Duplex>>>,
+    notes: Arc<Mutex<Map<String, Value>>>,
     gate: Gate,
 }
 
@@ -49,6 +53,8 @@ impl Context {
             expected: None,
             revealed: Arc::default(),
             parts: Arc::from([]),
+            duplex: Arc::default(),
+            notes: Arc::default(),
             gate,
         }
     }
@@ -77,6 +83,28 @@ impl Context {
 
     fn part(&self, index: usize) -> Result<&Call> {
         self.parts.get(index).ok_or_else(|| Error::internal(format!("the call has no part {index}")))
+    }
+
+    /// With the call's own places for its caller's end and for what its outcome's row is to say.
+    #[must_use]
+    pub(in crate::gate) fn talking(
+        mut self,
+        duplex: Arc<Mutex<Option<Duplex>>>,
+        notes: Arc<Mutex<Map<String, Value>>>,
+    ) -> Self {
+        (self.duplex, self.notes) = (duplex, notes);
+        self
+    }
+
+    /// The end of the caller who talks with this call while it runs; `None` where nobody does, and once it was taken.
+    pub fn duplex(&self) -> Option<Duplex> {
+        self.duplex.lock().take()
+    }
+
+    /// Has the audit row of the call's end say something that its arguments do not: the container that was chosen, an
+    /// exit code.
+    pub fn note(&self, name: &str, value: impl Into<Value>) {
+        self.notes.lock().insert(name.to_owned(), value.into());
     }
 
     /// Binds the call to the version of the target that was previewed, approved or named by the caller.

@@ -14,13 +14,14 @@ use tokio_util::task::TaskTracker;
 use super::approval::CallResult;
 use super::call::Call;
 use super::client::{Client, Reply, Request, Transport, Watch};
+use super::interaction::{self, Interaction};
 use super::limits::Limits;
 use super::operation::Callable;
 use super::policy::{Policy, Ruling, is_agent};
 use super::preview::Preview;
 use super::refusals::Refusals;
 use super::settings::Settings;
-use super::spec::{Effect, OperationInfo, Record, Spec};
+use super::spec::{Effect, OperationInfo, Record, Spec, Talk};
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, ActorKind, Code, Door, Error, Redactor, Result, Role, SharedClock};
 use crate::bus::{Bus, Event, Events, Level};
@@ -368,6 +369,35 @@ impl Gate {
 
     async fn call(&self, actor: &Arc<Actor>, request: Request) -> Result<Reply> {
         let call = self.enter(actor, request)?;
+        self.pass(call).await
+    }
+
+    /// Runs a call in a task of its own and gives the caller's end of it.
+    fn interact(&self, actor: &Arc<Actor>, request: Request) -> Result<Interaction> {
+        let call = self.enter(actor, request)?;
+        let name = call.spec.name;
+        if actor.kind != ActorKind::Person {
+            return Err(Error::unsupported(format!("only a person can talk with {name} while it runs"))
+                .next("container_exec runs one command and gives what it wrote."));
+        }
+        if call.spec.talk == Talk::No || call.spec.effect == Effect::Observe {
+            return Err(Error::unsupported(format!("{name} cannot be talked with while it runs")));
+        }
+        let (ours, theirs, end) = interaction::pair();
+        *call.duplex.lock() = Some(theirs);
+        let gate = self.clone();
+        tokio::spawn(async move {
+            let duplex = call.duplex.clone();
+            let result = Box::pin(gate.pass(call)).await;
+            // What was denied or held has not taken it: the caller must see its end.
+            drop(duplex.lock().take());
+            // Nobody waits any more: the audit log has it.
+            let _ = end.send(result);
+        });
+        Ok(ours)
+    }
+
+    async fn pass(&self, call: Call) -> Result<Reply> {
         match (self.admit(&call).await, call.spec.effect) {
             (Ruling::Deny(why), _) => Err(self.deny(&call, why).await),
             (Ruling::Hold, _) => Box::pin(self.hold(call)).await,
@@ -423,6 +453,10 @@ impl Transport for Local {
 
     async fn watch(&self, request: Request) -> Result<Watch> {
         self.gate.watch(&self.actor, request).await
+    }
+
+    async fn interact(&self, request: Request) -> Result<Interaction> {
+        self.gate.interact(&self.actor, request)
     }
 
     fn events(&self) -> Events {

@@ -375,6 +375,8 @@ impl Call {
             equivalent: self.equivalent.clone(),
             parts: self.parts.clone(),
             cancel: self.cancel.clone(),
+            duplex: self.duplex.clone(),
+            notes: Arc::default(),
         }
     }
 }

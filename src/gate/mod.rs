@@ -40,6 +40,7 @@ mod decide;
 mod engine;
 mod grants;
 mod hold;
+mod interaction;
 mod limits;
 mod operation;
 mod parts;
@@ -50,6 +51,7 @@ mod refusals;
 mod run;
 mod settings;
 mod spec;
+pub mod talk;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -62,10 +64,11 @@ pub use canonical::strict_json;
 pub use client::{Client, Frame, Reply, Request, Transport, Watch};
 pub use context::Context;
 pub use engine::{Gate, Parts};
+pub use interaction::{Duplex, Input, Interaction, Output, PIECE};
 pub use operation::{Callable, Definition, Form, Operation, Part, bind, define};
 pub use policy::Policy;
 #[cfg(test)]
 pub(crate) use policy::Ruling;
 pub use preview::{Diff, DiffLine, DiffOp, Preview, TargetVersion};
 pub use settings::Settings;
-pub use spec::{Effect, Held, Method, OperationInfo, Record, Right, Spec, System, Target};
+pub use spec::{Effect, Held, Method, OperationInfo, Record, Right, Spec, System, Talk, Target};

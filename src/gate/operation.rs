@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::client::Watch;
 use super::context::Context;
 use super::preview::Preview;
-use super::spec::{Effect, OperationInfo, Spec, Target};
+use super::spec::{Effect, OperationInfo, Spec, Talk, Target};
 use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
@@ -282,6 +282,7 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
             path: spec.path.to_owned(),
             watch: self.definition.watchable,
             preview: self.definition.previewable,
+            terminal: spec.talk == Talk::Terminal,
             input: (self.definition.input)(),
             output: (self.definition.output)(),
         }

@@ -254,10 +254,11 @@ impl Gate {
         result: &Result<Value>,
     ) -> crate::store::Draft {
         let error = result.as_ref().err();
-        let detail = match error {
-            Some(error) => serde_json::json!({ "error": error.message }),
-            None => serde_json::json!({}),
-        };
+        let mut detail = Value::Object(std::mem::take(&mut *call.notes.lock()));
+        self.inner.redactor.value(&mut detail);
+        if let Some(error) = error {
+            detail["error"] = error.message.clone().into();
+        }
         call.draft(self, kind).code(error.map(|e| e.code)).took(call.milliseconds()).detail(detail)
     }
 

@@ -83,6 +83,20 @@ pub struct Spec {
     pub right: Right,
     /// Exit codes of the command that are its result, with their meanings; empty for nearly all.
     pub exits: &'static [(u8, &'static str)],
+    /// Whether a person can talk with it while it runs.
+    pub talk: Talk,
+}
+
+/// How a caller can talk with a call while it runs: see [`super::Interaction`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Talk {
+    No,
+    /// Bytes in and out, as through pipes; it can be called without as well.
+    Pipes,
+    /// A terminal, where `tty` is among its arguments; else it is a plain call.
+    Offered,
+    /// It is a terminal's: without one it cannot be called.
+    Terminal,
 }
 
 impl Spec {
@@ -98,6 +112,7 @@ impl Spec {
             record: Record::Always,
             right: Right::Use,
             exits: &[],
+            talk: Talk::No,
         }
     }
 
@@ -118,6 +133,7 @@ impl Spec {
             record: Record::Always,
             right: Right::Use,
             exits: &[],
+            talk: Talk::No,
         }
     }
 
@@ -138,6 +154,7 @@ impl Spec {
             record: Record::Always,
             right: Right::Use,
             exits: &[],
+            talk: Talk::No,
         }
     }
 
@@ -174,6 +191,13 @@ impl Spec {
         self
     }
 
+    /// Lets a person talk with it while it runs.
+    #[must_use]
+    pub const fn talking(mut self, talk: Talk) -> Self {
+        self.talk = talk;
+        self
+    }
+
     /// `("pod", "list")` of `pod_list`; `("config_map", "get")` of `config_map_get`.
     pub fn noun_verb(&self) -> (&'static str, &'static str) {
         self.name.rsplit_once('_').unwrap_or((self.name, ""))
@@ -193,6 +217,9 @@ pub struct OperationInfo {
     pub watch: bool,
     /// Whether it can say what it would do.
     pub preview: bool,
+    /// Whether it needs the caller's terminal while it runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminal: bool,
     /// JSON Schema (2020-12) of the arguments. A property may carry `x-complete`: what to complete
     /// it with (`cluster`, `namespace`, `kind`, `name`).
     pub input: Value,

@@ -17,12 +17,13 @@ pub use hello::{Claim, Hello, Purpose, VERSION, Welcome, greet, receive};
 pub use server::serve;
 
 use super::client::{Frame, Reply, Request};
+use super::interaction::{Input, Output};
 use super::preview::Preview;
 use super::spec::OperationInfo;
 use crate::base::Error;
 use crate::bus::Event;
 
-/// Frames of one watch that may be under way.
+/// Frames of one watch, and inputs and outputs of one interaction, that may be under way.
 const WINDOW: usize = 8;
 
 /// The longest line, in bytes. A page of results is far smaller; a manifest may be a MiB.
@@ -47,7 +48,16 @@ enum Ask {
         id: u64,
         request: Request,
     },
-    /// One more frame of a watch may be sent.
+    /// A call to talk with: outputs, and in the end its reply.
+    Interact {
+        id: u64,
+        request: Request,
+    },
+    Input {
+        id: u64,
+        input: Input,
+    },
+    /// One more frame of a watch, or piece of output, may be sent.
     More {
         id: u64,
     },
@@ -80,6 +90,9 @@ enum What {
     /// The watch has begun.
     Watching(bool),
     Frame(Frame),
+    Output(Output),
+    /// One more input may be sent.
+    Taken(bool),
     /// The watch is over.
     End(bool),
     Error(Error),

@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use kube::client::{Body, ClientBuilder};
+use kube::client::{Body, ClientBuilder, Connection as Upgraded};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tower::BoxError;
 
 use super::auth::Proof;
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, DEFAULT_TIMEOUT};
 use super::connect::{self, HttpClient};
 use super::discovery::Discovery;
 use super::error::{Error, Result, Status};
@@ -26,6 +26,7 @@ use super::gzip;
 use super::kinds::{Kinds, Resource};
 use super::settings::{Prepared, Settings};
 use super::stream::ByteStream;
+use super::upgrade;
 use super::watch::{Times, Watches};
 
 /// No single answer that is held whole may be larger.
@@ -247,8 +248,40 @@ impl Cluster {
         self.discovery.known()
     }
 
+    /// Opens a WebSocket to a path of the server: exec, attach, port-forward. Renews a refused credential once.
+    pub async fn upgrade(&self, path: &str) -> Result<Upgraded> {
+        Call::get(path).check()?;
+        let settings = self.settings.load_full();
+        let mut second = false;
+        loop {
+            let client = self.upgrading_client().await?;
+            let request = Request::get(path)
+                .header(USER_AGENT, AGENT)
+                .body(Vec::new())
+                .map_err(|e| Error::Request(e.to_string()))?;
+            let connecting = tokio::time::timeout(DEFAULT_TIMEOUT, Box::pin(client.connect(request)));
+            let error = match connecting.await {
+                Err(_) => {
+                    let seconds = DEFAULT_TIMEOUT.as_secs();
+                    return Err(Error::Timeout { server: settings.server.clone(), seconds });
+                }
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => upgrade::explain(&settings.server, error),
+            };
+            if !second && error.http_status() == Some(401) {
+                let prepared = settings.prepared().await?;
+                let generation = prepared.credential.proof().await?.generation;
+                if prepared.credential.refused(generation).await {
+                    second = true;
+                    continue;
+                }
+            }
+            return Err(error);
+        }
+    }
+
     /// kube's client over HTTP/1.1, for connections that are upgraded: exec, attach, port-forward.
-    pub async fn upgrading_client(&self) -> Result<kube::Client> {
+    async fn upgrading_client(&self) -> Result<kube::Client> {
         let settings = self.settings.load_full();
         let prepared = settings.prepared().await?;
         let proof = prepared.credential.proof().await?;

@@ -54,6 +54,19 @@ impl Failure {
         Self::new(404, "NotFound", "the server could not find the requested resource").with(json!({}))
     }
 
+    /// What runs in the pods of the practice fleet is only told of.
+    pub fn no_process(subresource: &str) -> Box<Self> {
+        let what = match subresource {
+            "portforward" => "ports to forward to",
+            "ephemeralcontainers" => "processes to debug",
+            _ => "shells or commands",
+        };
+        let text = format!(
+            "the pods of the practice fleet have no {what}: on a cluster of your own this works (`qd` without `lab`)"
+        );
+        Self::new(405, "MethodNotAllowed", text).with(json!({}))
+    }
+
     pub fn method_not_allowed() -> Box<Self> {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
             .with(json!({}))

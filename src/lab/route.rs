@@ -198,6 +198,9 @@ async fn resource_request(ask: Ask, method: &Method, body: Incoming) -> Outcome<
         _ => return Err(Failure::method_not_allowed()),
     };
     allow(&ask, verb)?;
+    if matches!(ask.subresource.as_str(), "exec" | "attach" | "portforward" | "ephemeralcontainers") {
+        return Err(Failure::no_process(&ask.subresource));
+    }
     if !ask.subresource.is_empty() && !ask.kind.subresources.contains(&ask.subresource) {
         return Err(Failure::no_resource());
     }

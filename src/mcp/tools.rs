@@ -186,6 +186,7 @@ mod tests {
             path: form.spec.path.to_owned(),
             watch: form.watchable,
             preview: form.previewable,
+            terminal: false,
             input: form.input(),
             output: form.output(),
         };

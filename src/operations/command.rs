@@ -91,7 +91,7 @@ pub fn apply(force: bool, within: &Within) -> String {
 }
 
 /// A word as a POSIX shell takes it.
-fn shell(word: &str) -> String {
+pub fn shell(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()

@@ -14,7 +14,9 @@ mod container;
 mod cronjob;
 mod event;
 mod explain;
+mod file;
 mod folder;
+mod forward;
 mod grant;
 mod helm;
 mod image;
@@ -48,6 +50,7 @@ use crate::gate::Definition;
 use crate::gate::auth::Tokens;
 use crate::k9s::Folders;
 use crate::kube::Clusters;
+use crate::kube::forward::Forwards;
 use crate::session::Session;
 
 /// The domains that operations work on.
@@ -58,6 +61,7 @@ pub struct Deck {
     pub session: Arc<Session>,
     pub config: Arc<Effective>,
     pub tokens: Arc<Tokens>,
+    pub forwards: Arc<Forwards>,
 }
 
 /// Every operation, by noun.
@@ -73,6 +77,8 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     event::LIST,
     explain::LIST,
     folder::LIST,
+    file::LIST,
+    forward::LIST,
     grant::LIST,
     helm::LIST,
     image::LIST,

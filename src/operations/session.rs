@@ -13,7 +13,7 @@ use super::Deck;
 use crate::base::{Error, Result};
 use crate::bus::{Event, MessageKind};
 use crate::gate::{
-    Context, Definition, Effect, Frame, Method, Operation, Record, Right, Spec, Target, Watch, define,
+    Context, Definition, Effect, Frame, Method, Operation, Record, Right, Spec, Talk, Target, Watch, define,
 };
 use crate::session::{Focus, FocusOf, Inbox, ObjectRef, Outgoing, Participant, Posted, Session};
 
@@ -38,6 +38,7 @@ const fn presence(name: &'static str, method: Method, path: &'static str, summar
         record: Record::Always,
         right: Right::Use,
         exits: &[],
+        talk: Talk::No,
     }
 }
 

@@ -89,6 +89,7 @@ fn least(schema: &serde_json::Value) -> serde_json::Value {
         let value = match property["type"].as_str() {
             Some("integer") => serde_json::json!(1),
             Some("array") if name == "images" => serde_json::json!(["web=x"]),
+            Some("array") if property["items"]["type"] == "string" => serde_json::json!(["x"]),
             Some("array") => serde_json::json!([{}]),
             _ => serde_json::json!(if name == "kind" { "deployments" } else { "x" }),
         };
@@ -102,7 +103,7 @@ fn every_change_of_a_cluster_is_a_command_too() {
     for definition in all().filter(|d| d.previewable && d.spec.effect > Effect::Observe) {
         let name = definition.spec.name;
         // The commands of a batch are those of its parts; the others act on this machine.
-        if ["batch_run", "plugin_run", "saved_delete"].contains(&name) {
+        if ["batch_run", "plugin_run", "saved_delete", "forward_delete"].contains(&name) {
             continue;
         }
         let arguments = least(&definition.form().input());

@@ -129,6 +129,7 @@ mod tests {
             path: path.to_owned(),
             watch: false,
             preview: false,
+            terminal: false,
             input: serde_json::Value::Null,
             output: serde_json::Value::Null,
         }

@@ -125,6 +125,12 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("explain"),
     plain("rules"),
     plain("values"),
+    change("forward"),
+    plain("forwards"),
+    change("shell"),
+    change("attach"),
+    change("debug"),
+    change("transfer"),
     // Logs and texts.
     with("since", Takes::Words),
     plain("wrap"),

@@ -27,6 +27,7 @@ pub enum Command {
     Timeline,
     Participants,
     Grants,
+    Forwards,
     Palette,
     /// The users or groups that role bindings name.
     Subjects(&'static str),
@@ -79,6 +80,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["timeline", "tl"], "what happens now"),
     (&["participants", "who"], "who is here"),
     (&["grants", "grant"], "what agents may do without asking"),
+    (&["forwards", "pf", "portforwards"], "the port-forwards"),
     (&["operations", "palette"], "everything that can be done"),
     (&["helm", "hm"], "Helm releases"),
     (&["users", "user", "usr"], "the users that bindings name"),
@@ -130,6 +132,7 @@ pub fn parse(line: &str) -> Result<Command> {
         Some("timeline") => none(Command::Timeline),
         Some("participants") => none(Command::Participants),
         Some("grants") => none(Command::Grants),
+        Some("forwards") => none(Command::Forwards),
         Some("operations") => none(Command::Palette),
         Some("helm") => none(Command::Helm),
         Some("users") => none(Command::Subjects("user")),

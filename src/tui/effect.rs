@@ -118,6 +118,11 @@ pub enum Effect {
         request: Request,
         label: String,
     },
+    /// A call that is given the terminal for as long as it lasts: a shell.
+    Talk {
+        request: Request,
+        label: String,
+    },
     Push(Box<dyn Pane>),
     Layer(Box<dyn Pane>),
     Go(Route),
@@ -216,6 +221,11 @@ impl<'a> Cx<'a> {
     /// and its object: `delete pod web-1`.
     pub fn run(&mut self, request: Request, label: impl Into<String>) {
         self.effects.push(Effect::Run { request, label: label.into() });
+    }
+
+    /// Gives the terminal to a call until it ends. `label` says what is there: `shell in web-1/app`.
+    pub fn talk(&mut self, request: Request, label: impl Into<String>) {
+        self.effects.push(Effect::Talk { request, label: label.into() });
     }
 
     /// Puts a pane on top of this one; `Esc` comes back.

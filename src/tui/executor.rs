@@ -7,12 +7,16 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::effect::{Message, PaneId, Ticket};
-use crate::base::Error;
-use crate::gate::{Client, Request};
+use crate::base::{Error, tty};
+use crate::gate::{Client, Input, Request};
 
 /// How many messages may wait for the screen. Few: behind a full channel a table's feed merges,
 /// and a log's writer waits.
 const WAITING: usize = 64;
+
+/// How long a call that wants the terminal may say nothing and be given it all the same: what was attached to may be
+/// quiet for hours.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// A message and the pane it is for; without a pane it is for the application.
 pub struct Envelope {
@@ -108,6 +112,27 @@ impl Executor {
         self.spawn(owner, ticket, async move {
             tokio::time::sleep(after).await;
             Message::Timer { ticket }
+        });
+    }
+
+    /// Starts a call to talk with: [`Message::Job`] with its [`crate::gate::Interaction`] once it has something to show,
+    /// or [`Message::Reply`] if it ends before.
+    pub fn talk(&mut self, ticket: Ticket, request: Request) {
+        let client = self.client.clone();
+        self.spawn(None, ticket, async move {
+            let mut interaction = match client.interact(request).await {
+                Ok(interaction) => interaction,
+                Err(error) => return Message::Reply { ticket, result: Err(error) },
+            };
+            if let Some((columns, rows)) = tty::size() {
+                // A call that has ended already is seen below.
+                let _ = interaction.input().send(Input::Size { columns, rows }).await;
+            }
+            if interaction.ready(SILENCE).await {
+                Message::Job { ticket, value: Box::new(interaction) }
+            } else {
+                Message::Reply { ticket, result: interaction.end().await }
+            }
         });
     }
 

@@ -122,6 +122,7 @@ impl Transport for Fake {
                 path: "/v1/x".to_owned(),
                 watch: true,
                 preview: false,
+                terminal: false,
                 input: json!({}),
                 output: json!({}),
             })

@@ -175,6 +175,8 @@ pub enum Route {
     Pulses,
     /// A folder on this machine; without one, what was saved.
     Dir(Option<String>),
+    /// The port-forwards; those to an object, if one is given.
+    Forwards(Option<ObjectRef>),
     Aliases,
     /// Every operation, to choose one.
     Palette,

@@ -14,7 +14,7 @@ use super::files::Files;
 use super::terminal::{self, Guard};
 use crate::base::{Error, Result};
 use crate::bus::Events;
-use crate::gate::{Client, Request};
+use crate::gate::{Client, Request, talk};
 
 /// The least time between two frames, whatever happens.
 const GAP: Duration = Duration::from_millis(5);
@@ -231,6 +231,15 @@ async fn outbound(app: &mut App, guard: &mut Guard, sources: &mut Sources) -> Re
                 let result = guard.lend(client.call(request)).await;
                 sources.input = Some(Input::start());
                 app.returned(ticket, result?);
+            }
+            Outbound::Talk { ticket, label } => {
+                let Some(interaction) = app.take_talk(ticket) else { continue };
+                if let Some(input) = sources.input.take() {
+                    input.stop().await;
+                }
+                let result = guard.lend_as(&label, talk::terminal(interaction)).await?;
+                sources.input = Some(Input::start());
+                app.talked(ticket, &result);
             }
         }
     }

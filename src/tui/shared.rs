@@ -189,6 +189,11 @@ impl Shared {
         }
     }
 
+    /// Whether an operation is given the terminal while it runs.
+    pub fn needs_terminal(&self, name: &str) -> bool {
+        self.operation(name).is_some_and(|o| o.terminal)
+    }
+
     pub fn has_operation(&self, name: &str) -> bool {
         self.catalogue.iter().any(|o| o.name == name)
     }

@@ -23,7 +23,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
 
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, SafeText};
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -114,6 +114,18 @@ impl Guard {
     pub fn bell(&mut self) -> Result<()> {
         let backend = self.terminal.backend_mut();
         backend.write_all(b"\x07").and_then(|()| io::Write::flush(backend)).map_err(lost)
+    }
+
+    /// As [`Guard::lend`], with a line that says whose the terminal is now and how to leave.
+    pub async fn lend_as<T>(&mut self, label: &str, work: impl Future<Output = T>) -> Result<T> {
+        let line = format!("\r\x1b[Kqd: {} (Enter ~ . leaves it)\r\n", SafeText::new(label));
+        self.lend(async move {
+            let mut out = io::stdout();
+            // A terminal that is gone is noticed by the work.
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+            work.await
+        })
+        .await
     }
 
     /// Opens the person's editor on `text`, in a file that ends in `suffix`. Blocks until it is closed: call it

@@ -10,15 +10,16 @@ use crate::bus::Bus;
 use crate::gate::auth::Tokens;
 use crate::gate::{Gate, Parts, Policy, Settings, bind};
 use crate::k9s::Folders;
+use crate::kube::forward::Forwards;
 use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
 use crate::session::Session;
 use crate::store::{SqliteOptions, SqliteStore};
 
-/// What a session is started with.
 /// The name of a session that nobody named.
 const USUAL: &str = "default";
 
+/// What a session is started with.
 pub struct Setting {
     pub paths: Paths,
     pub effective: Effective,
@@ -117,7 +118,9 @@ pub fn build(setting: &Setting) -> Result<Built> {
     let session = Session::new(bus.clone(), clock.clone());
     let tokens = Arc::new(Tokens::new(setting.paths.state.join("tokens.json")));
     let k9s = Folders::discover(|name| std::env::var(name).ok());
-    let deck = Arc::new(Deck { kube, k9s, session, config: Arc::new(setting.effective.clone()), tokens });
+    let forwards = Arc::new(Forwards::new(kube.clone()));
+    let config = Arc::new(setting.effective.clone());
+    let deck = Arc::new(Deck { kube, k9s, session, config, tokens, forwards });
     let gate = Gate::new(Parts {
         operations: bind(operations::all(), &deck),
         bus,

@@ -77,7 +77,23 @@ impl Host {
             host.listen(setting)?;
         }
         host.built.gate.start().await;
+        host.restore_forwards(setting);
         Ok(host)
+    }
+
+    /// Starts the port-forwards that the session had. Only its holder does: a second process would want the same ports.
+    fn restore_forwards(&mut self, setting: &Setting) {
+        if self.place.is_none() && setting.effective.config.session.socket {
+            return;
+        }
+        if let Err(error) = self
+            .built
+            .deck
+            .forwards
+            .restore(setting.paths.state.join(format!("forwards-{}.json", setting.name())))
+        {
+            self.notes.push(format!("{error}. {}", error.next_step()));
+        }
     }
 
     fn listen(&mut self, setting: &Setting) -> Result<()> {

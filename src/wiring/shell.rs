@@ -21,6 +21,18 @@ pub async fn run(mut setting: Setting, asked: Asked) -> Result<u8> {
     let built = build::build(&setting)?;
     let client = built.gate.client(caller);
     let code = cli::run(&client, asked).await;
+    serve_forwards(&built).await;
     built.gate.shutdown().await;
     code
+}
+
+/// A port-forward made without a session lives as long as this command: until Ctrl-C.
+async fn serve_forwards(built: &build::Built) {
+    use std::io::Write as _;
+    if built.deck.forwards.all().is_empty() {
+        return;
+    }
+    // Nobody reads a closed stderr, and there is no other place to say so.
+    let _ = writeln!(std::io::stderr(), "No session is live to hold it: it lasts until Ctrl-C.");
+    let _ = tokio::signal::ctrl_c().await;
 }

@@ -299,3 +299,23 @@ fn a_stalled_reader_of_events_is_told_to_read_again_and_holds_nobody_up() {
     );
     assert_eq!(events(&deck).get_ref().peer_addr().unwrap().to_string(), deck.http.address);
 }
+
+#[test]
+fn what_lies_on_this_machine_is_not_for_tokens_and_no_grant_covers_a_command() {
+    let deck = Deck::open();
+    let (code, made, said) = deck.qd(&["token", "create", "robot", "--role", "operator"]);
+    assert_eq!(code, 0, "{said}");
+    let bearer = format!("Authorization: Bearer {}", made["text"].as_str().unwrap());
+    let headers = ["Host: localhost", &bearer, "Content-Type: application/json"];
+    for (from, to) in [("/etc/hostname", "cart-0:/tmp/x"), ("cart-0:/etc/hostname", "/tmp/qd-not-there")] {
+        let body = json!({ "from": from, "to": to, "cluster": "harbour", "namespace": "shop" }).to_string();
+        let (status, answer) = deck.http.send("POST /v1/files/copy", &headers, &body);
+        assert_eq!(status, 403, "{answer}");
+        assert!(answer.contains("for people to copy"), "{answer}");
+    }
+    for operation in ["container_exec", "container_debug", "node_shell", "file_copy", "batch_run"] {
+        let grant = ["grant", "create", "--agent", "claude", "--operation", operation, "--namespace", "shop"];
+        let (code, _, said) = deck.qd(&grant);
+        assert!(code != 0 && said.contains("cannot be granted"), "{operation}: {said}");
+    }
+}

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -17,6 +17,7 @@ use super::{Ask, LONGEST, Tell, WINDOW, What, line};
 use crate::base::{Error, Result};
 use crate::bus::{Bus, Events};
 use crate::gate::client::{Frame, Reply, Request, Transport, Watch};
+use crate::gate::interaction::{self, Duplex, Interaction, Output};
 use crate::gate::preview::Preview;
 use crate::gate::spec::OperationInfo;
 
@@ -42,8 +43,15 @@ struct Shared {
 struct Waiting {
     answers: HashMap<u64, oneshot::Sender<Result<What>>>,
     watches: HashMap<u64, mpsc::Sender<Result<Frame>>>,
+    talks: HashMap<u64, Talk>,
     /// Why nothing more will come, once that is so.
     over: Option<Error>,
+}
+
+/// An interaction: where its output goes, and leave to send inputs.
+struct Talk {
+    output: mpsc::Sender<Output>,
+    credit: Arc<Semaphore>,
 }
 
 impl Remote {
@@ -175,6 +183,23 @@ impl Shared {
 
     fn deliver(&self, tell: Tell) {
         let mut waiting = self.waiting.lock();
+        match tell.what {
+            What::Output(output) => {
+                if let Some(talk) = waiting.talks.get(&tell.id) {
+                    // There is room: the server keeps to the window.
+                    let _ = talk.output.try_send(output);
+                }
+                return;
+            }
+            What::Taken(_) => {
+                if let Some(talk) = waiting.talks.get(&tell.id) {
+                    talk.credit.add_permits(1);
+                }
+                return;
+            }
+            _ => {}
+        }
+        waiting.talks.remove(&tell.id);
         let ends = !matches!(tell.what, What::Frame(_));
         if let Some(answer) = waiting.answers.remove(&tell.id) {
             let result = match tell.what {
@@ -203,6 +228,7 @@ impl Shared {
         for (_, answer) in waiting.answers.drain() {
             let _ = answer.send(Err(error.clone()));
         }
+        waiting.talks.clear();
         for (_, watch) in waiting.watches.drain() {
             let _ = watch.try_send(Err(error.clone()));
         }
@@ -247,6 +273,47 @@ impl Transport for Remote {
         }
     }
 
+    async fn interact(&self, request: Request) -> Result<Interaction> {
+        let (ours, theirs, end) = interaction::pair();
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let (output, pieces) = mpsc::channel(WINDOW + 2);
+        let (sender, answer) = oneshot::channel();
+        let credit = Arc::new(Semaphore::new(WINDOW));
+        {
+            let mut waiting = self.shared.waiting.lock();
+            if let Some(error) = &waiting.over {
+                return Err(error.clone());
+            }
+            waiting.answers.insert(id, sender);
+            waiting.talks.insert(id, Talk { output, credit: credit.clone() });
+        }
+        self.shared.send(&Ask::Interact { id, request });
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let talking = talk(&shared, id, theirs, pieces, &credit);
+            talking.await;
+            // The last of the output has been passed on: now the result may say that it is over.
+            let gave_up = end.is_closed();
+            if gave_up {
+                {
+                    let mut waiting = shared.waiting.lock();
+                    waiting.answers.remove(&id);
+                    waiting.talks.remove(&id);
+                }
+                shared.send(&Ask::Cancel { id });
+                return;
+            }
+            let result = match answer.await {
+                Ok(Ok(What::Reply(reply))) => Ok(reply),
+                Ok(Ok(other)) => Err(unexpected(&other)),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(gone("no answer came")),
+            };
+            let _ = end.send(result);
+        });
+        Ok(ours)
+    }
+
     fn events(&self) -> Events {
         let events = self.shared.bus.subscribe();
         if !self.events_wanted.swap(true, Ordering::Relaxed) {
@@ -286,6 +353,42 @@ fn forward(
     receiver
 }
 
+/// Passes inputs and outputs on until the call is over or its caller has gone.
+async fn talk(
+    shared: &Shared,
+    id: u64,
+    ours: Duplex,
+    mut pieces: mpsc::Receiver<Output>,
+    credit: &Semaphore,
+) {
+    let Duplex { mut input, output } = ours;
+    let inputs = async {
+        while let Some(input) = input.recv().await {
+            match credit.acquire().await {
+                Ok(permit) => permit.forget(),
+                Err(_) => break,
+            }
+            shared.send(&Ask::Input { id, input });
+        }
+        // Without its input the call goes on.
+        std::future::pending::<()>().await;
+    };
+    let outputs = async {
+        // The channel ends when the answer comes: what came before it is in it still.
+        while let Some(piece) = pieces.recv().await {
+            if output.send(piece).await.is_err() {
+                return;
+            }
+            shared.send(&Ask::More { id });
+        }
+    };
+    tokio::select! {
+        () = inputs => {}
+        () = outputs => {}
+        () = output.closed() => {}
+    }
+}
+
 fn gone(why: &str) -> Error {
     Error::unavailable(format!("the connection to the session is gone: {why}"))
         .next("A change may have run: look at its target, or at the audit log, before you make it again.")
@@ -297,6 +400,8 @@ fn unexpected(what: &What) -> Error {
         What::Preview(_) => "a preview",
         What::Watching(_) => "a watch",
         What::Frame(_) => "a frame",
+        What::Output(_) => "output",
+        What::Taken(_) => "leave to send",
         What::End(_) => "an end",
         What::Error(_) => "an error",
         What::Event(_) => "an event",

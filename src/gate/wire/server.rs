@@ -13,12 +13,15 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use super::{AT_ONCE, Ask, LONGEST, Tell, WINDOW, What, line};
 use crate::base::{Code, Error, Result};
 use crate::gate::client::{Client, Request};
+use crate::gate::interaction::Input;
 
 /// What runs for one request.
 struct Running {
     abort: AbortHandle,
     /// Leave to send frames of a watch.
     credit: Arc<Semaphore>,
+    /// Where the inputs of an interaction go.
+    input: Option<mpsc::Sender<Input>>,
 }
 
 struct Connection {
@@ -98,6 +101,13 @@ impl Connection {
             Ask::Call { id, request } => self.start(id, request, Kind::Call).await,
             Ask::Preview { id, request } => self.start(id, request, Kind::Preview).await,
             Ask::Watch { id, request } => self.start(id, request, Kind::Watch).await,
+            Ask::Interact { id, request } => self.start(id, request, Kind::Interact).await,
+            Ask::Input { id, input } => {
+                if let Some(Running { input: Some(sender), .. }) = self.running.lock().get(&id) {
+                    // There is room: the client keeps to the window.
+                    let _ = sender.try_send(input);
+                }
+            }
         }
     }
 
@@ -111,7 +121,14 @@ impl Connection {
             return self.tell(id, What::Error(Error::new(Code::RateLimited, text))).await;
         }
         let credit = Arc::new(Semaphore::new(WINDOW));
-        let work = Work { client: self.client.clone(), out: self.out.clone(), id, credit: credit.clone() };
+        let (input, inputs) = mpsc::channel(WINDOW + 2);
+        let work = Work {
+            client: self.client.clone(),
+            out: self.out.clone(),
+            id,
+            credit: credit.clone(),
+            inputs: Mutex::new(Some(inputs)),
+        };
         let running = self.running.clone();
         // Held while it is spawned: a task that ends at once must find its entry.
         let mut table = self.running.lock();
@@ -119,7 +136,7 @@ impl Connection {
             work.run(request, kind).await;
             running.lock().remove(&id);
         });
-        table.insert(id, Running { abort, credit });
+        table.insert(id, Running { abort, credit, input: matches!(kind, Kind::Interact).then_some(input) });
     }
 
     fn forward_events(&mut self) {
@@ -143,6 +160,7 @@ enum Kind {
     Call,
     Preview,
     Watch,
+    Interact,
 }
 
 struct Work {
@@ -150,6 +168,7 @@ struct Work {
     out: mpsc::Sender<String>,
     id: u64,
     credit: Arc<Semaphore>,
+    inputs: Mutex<Option<mpsc::Receiver<Input>>>,
 }
 
 impl Work {
@@ -158,8 +177,48 @@ impl Work {
             Kind::Call => self.client.call(request).await.map(What::Reply),
             Kind::Preview => self.client.preview(request).await.map(|p| What::Preview(Box::new(p))),
             Kind::Watch => return self.watch(request).await,
+            Kind::Interact => return self.interact(request).await,
         };
         send(&self.out, self.id, what.unwrap_or_else(What::Error)).await;
+    }
+
+    async fn interact(&self, request: Request) {
+        let mut interaction = match self.client.interact(request).await {
+            Ok(interaction) => interaction,
+            Err(error) => {
+                send(&self.out, self.id, What::Error(error)).await;
+                return;
+            }
+        };
+        let inputs = self.inputs.lock().take();
+        let (input, out, id) = (interaction.input(), self.out.clone(), self.id);
+        let passing = async move {
+            if let Some(mut inputs) = inputs {
+                while let Some(piece) = inputs.recv().await {
+                    if input.send(piece).await.is_err() || !send(&out, id, What::Taken(true)).await {
+                        break;
+                    }
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let outputs = async {
+            while let Some(output) = interaction.next().await {
+                match self.credit.acquire().await {
+                    Ok(permit) => permit.forget(),
+                    Err(_) => return,
+                }
+                if !send(&self.out, self.id, What::Output(output)).await {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = outputs => {}
+            () = passing => {}
+        }
+        let what = interaction.end().await.map_or_else(What::Error, What::Reply);
+        send(&self.out, self.id, what).await;
     }
 
     async fn watch(&self, request: Request) {

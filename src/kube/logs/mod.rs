@@ -17,4 +17,4 @@ pub mod scope;
 pub mod split;
 pub mod stamp;
 
-pub use scope::Scope;
+pub use scope::{Filter, Scope};

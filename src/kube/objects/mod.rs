@@ -33,5 +33,5 @@ pub mod scale;
 pub mod yaml;
 
 pub use events::EventRow;
-pub use place::{Place, Seen};
+pub use place::{List, Place, Seen};
 pub use plan::Plan;

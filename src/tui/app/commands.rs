@@ -90,6 +90,7 @@ impl App {
             Command::Xray(kind, namespaces) => Route::Xray(self.resolve_kind(&kind), namespaces),
             Command::Pulses => Route::Pulses,
             Command::Dir(path) => Route::Dir(path),
+            Command::Forwards => Route::Forwards(None),
             Command::Palette => Route::Palette,
             Command::Helm => Route::Helm,
             Command::Subjects(kind) => Route::Subjects(kind),

@@ -10,6 +10,7 @@ mod input;
 mod own;
 mod perform;
 mod session;
+mod talk;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -101,6 +102,11 @@ pub enum Outbound {
         ticket: Ticket,
         request: crate::gate::Request,
     },
+    /// Give the terminal to the call of [`App::take_talk`], then call [`App::talked`].
+    Talk {
+        ticket: Ticket,
+        label: String,
+    },
 }
 
 /// How long a key's work may take and still be waited for.
@@ -151,6 +157,8 @@ pub struct App {
     flash: Option<Said>,
     flags: Flags,
     background: HashMap<Ticket, Background>,
+    /// Calls that wait for the terminal.
+    talks: HashMap<Ticket, crate::gate::Interaction>,
     session: session::Session,
     outbound: VecDeque<Outbound>,
     dirty: Dirty,
@@ -188,6 +196,7 @@ impl App {
             flash: None,
             flags: Flags::default(),
             background: HashMap::new(),
+            talks: HashMap::new(),
             session: session::Session::default(),
             outbound: VecDeque::new(),
             dirty: Dirty::Everything,

@@ -38,7 +38,12 @@ impl App {
                 self.close(owner);
                 self.edited(ticket, result);
             }
+            // A form for what needs the terminal comes here as every other change does.
+            Effect::Run { request, label } if self.is_to_talk(&request) => {
+                self.talk(request, label);
+            }
             Effect::Run { request, label } => self.run_in_background(request, label),
+            Effect::Talk { request, label } => self.talk(request, label),
             Effect::Push(pane) => self.push(pane),
             Effect::Layer(pane) => self.push_layer(pane),
             Effect::Go(route) => self.go(route),

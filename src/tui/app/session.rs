@@ -220,6 +220,11 @@ impl App {
                 };
                 self.own_reply(ticket, output);
             }
+            Message::Job { ticket, value } => {
+                if let Ok(interaction) = value.downcast::<crate::gate::Interaction>() {
+                    self.ready_to_talk(ticket, *interaction);
+                }
+            }
             Message::Frame { ticket, frame: Frame::Table(delta) } => {
                 if self.session.namespaces_watch == Some(ticket) {
                     self.session.namespace_table.apply(delta, None);

@@ -193,10 +193,11 @@ pub fn keys(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let help = frame.keymap.bindings(frame.modes).map(|(_, b)| b).find(|b| b.action.name == "help");
     let help_text = help.and_then(|b| b.keys.first()).map(|k| k.label());
     let reserved = help_text.as_ref().map_or(0, |k| width(k) + 7);
-    // A person's own plugins come behind what everybody needs first.
-    let (plugins, own): (Vec<_>, Vec<_>) =
-        shown.filter(|b| b.action.name != "help").partition(|b| b.action.name == "plugin");
-    for binding in own.into_iter().chain(plugins) {
+    // A person's own plugins, and what is needed seldom, come behind what everybody needs first.
+    let (seldom, own): (Vec<_>, Vec<_>) = shown
+        .filter(|b| b.action.name != "help")
+        .partition(|b| matches!(b.action.name, "plugin" | "attach" | "forward"));
+    for binding in own.into_iter().chain(seldom) {
         let Some(key) = binding.keys.first().map(|k| k.label()) else { continue };
         if x + width(&key) + 1 + width(&binding.desc) + 2 + reserved > area.width {
             continue;

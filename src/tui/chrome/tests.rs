@@ -101,7 +101,7 @@ fn a_small_screen_shows_place_clusters_what_waits_and_the_keys() {
     assert!(lines[0].contains("2 clusters, 1 down") && lines[0].contains("⚑ 1 waits"), "{}", lines[0]);
     assert!(lines[22].contains(" clusters  ›  pods "), "{}", lines[22]);
     assert!(lines[22].contains("deployment_scale api 3 → 5  F2 decide"), "{}", lines[22]);
-    assert!(lines[23].starts_with(" l logs  p previous logs  d describe"), "{}", lines[23]);
+    assert!(lines[23].starts_with(" l logs  p previous logs  s shell  d describe"), "{}", lines[23]);
     assert!(lines[23].ends_with("? help"), "{}", lines[23]);
 }
 

@@ -4,7 +4,9 @@
 use compact_str::CompactString;
 use serde_json::json;
 
+use super::forward::ForwardPane;
 use super::table::{Content, Source, TablePane};
+use super::talk::{self, Want};
 use crate::gate::Request;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
@@ -30,6 +32,15 @@ impl Containers {
                 previous,
             })),
             None => cx.flash(Flash::info("there is no container under the cursor")),
+        }
+    }
+}
+
+impl Containers {
+    fn talk(&self, action: &str, grid: &Grid, cx: &mut Cx<'_>) {
+        match (Want::of(action), container(grid)) {
+            (Some(want), Some(name)) => talk::begin(want, &self.pod, &name, cx),
+            _ => cx.flash(Flash::info("there is no container under the cursor")),
         }
     }
 }
@@ -74,6 +85,12 @@ impl Content for Containers {
         match action.name {
             "enter" | "logs" => self.logs(false, grid, cx),
             "logs_previous" => self.logs(true, grid, cx),
+            "shell" | "attach" => self.talk(action.name, grid, cx),
+            "forward" => cx.layer(Box::new(ForwardPane::new(self.pod.clone()))),
+            "forwards" => cx.go(Route::Forwards(Some(self.pod.clone()))),
+            "debug" | "transfer" => {
+                cx.go(talk::form(action.name, &self.pod, container(grid).as_deref()));
+            }
             "describe" => cx.go(Route::Text(TextKind::Describe, self.pod.clone())),
             "yaml" => cx.go(Route::Text(TextKind::Yaml, self.pod.clone())),
             "edit" => cx.go(Route::Edit(self.pod.clone())),

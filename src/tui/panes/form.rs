@@ -71,6 +71,7 @@ fn own(title: &str, input: Value) -> OperationInfo {
         path: String::new(),
         watch: false,
         preview: true,
+        terminal: false,
         input,
         output: Value::Null,
     }

@@ -11,6 +11,8 @@ pub mod dir;
 pub mod editor;
 pub mod explain;
 pub mod form;
+pub mod forward;
+pub mod forwards;
 mod grants;
 pub mod helm;
 pub mod help;
@@ -28,6 +30,7 @@ pub mod several;
 pub mod table;
 #[cfg(test)]
 mod table_tests;
+mod talk;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
@@ -68,6 +71,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Rules { cluster, subject } => Box::new(rbac::rules(cluster, subject)),
         Route::References(object) => Box::new(references::pane(object)),
         Route::Revisions(object) => Box::new(revisions::pane(object)),
+        Route::Forwards(of) => Box::new(forwards::pane(of.as_ref())),
         Route::Participants => Box::new(participants::pane()),
         Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),

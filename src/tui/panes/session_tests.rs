@@ -24,6 +24,7 @@ fn operation(name: &str, effect: Weight) -> OperationInfo {
         path: "/v1/x".into(),
         watch: false,
         preview: false,
+        terminal: false,
         input: json!({
             "type": "object",
             "properties": {

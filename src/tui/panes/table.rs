@@ -108,6 +108,8 @@ pub struct TablePane<C> {
     again: bool,
     pause: Option<Ticket>,
     saving: Option<Ticket>,
+    /// What is typed after `/` from the start.
+    filter: Option<String>,
 }
 
 impl<C: Content> TablePane<C> {
@@ -125,7 +127,13 @@ impl<C: Content> TablePane<C> {
             again: false,
             pause: None,
             saving: None,
+            filter: None,
         }
+    }
+
+    /// Opens it with a filter, which Esc clears as always.
+    pub fn filter_at_first(&mut self, filter: String) {
+        self.filter = Some(filter);
     }
 
     fn open(&mut self, cx: &mut Cx<'_>) {
@@ -248,6 +256,10 @@ impl<C: Content> Pane for TablePane<C> {
     fn start(&mut self, cx: &mut Cx<'_>) {
         if let Some((column, descending)) = self.content.sort() {
             self.grid.sort_at_first(column, descending);
+        }
+        if let Some(filter) = self.filter.take() {
+            // A name is always understood.
+            let _ = self.grid.set_filter(&filter, cx);
         }
         self.open(cx);
     }

@@ -7,14 +7,15 @@ use crate::tui::widgets::card::Facts;
 
 /// The card's contents.
 pub fn facts(effect: Effect, step: &Step, preview: Preview) -> Facts {
-    let batch = step.request.operation == "batch_run";
+    // A batch has no one name, and a shell takes nothing with it.
+    let nameless = matches!(step.request.operation.as_str(), "batch_run" | "node_shell");
     Facts {
         actor: None,
         operation: step.request.operation.clone(),
         effect,
         reason: None,
         arguments: step.request.arguments.clone(),
-        name: name_to_type(effect, &preview.target).filter(|_| !batch),
+        name: name_to_type(effect, &preview.target).filter(|_| !nameless),
         preview,
         amended: None,
         expires_at: None,

@@ -11,6 +11,8 @@ use crate::tui::effect::{Cx, Flash};
 use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
 use crate::tui::pane::{Handled, Pane as _};
 use crate::tui::panes::change::{ConfirmPane, ImagePane, Step};
+use crate::tui::panes::forward::ForwardPane;
+use crate::tui::panes::talk::{self, Want};
 use crate::tui::panes::text::TextPane;
 use crate::tui::panes::{change, save};
 
@@ -46,6 +48,13 @@ impl Resources {
             "used_by" => self.go_to_one(cx, Route::References),
             "history" => self.go_to_one(cx, Route::Revisions),
             "replica_sets" => self.replica_sets(cx),
+            "forward" => match self.object() {
+                Some(object) => cx.layer(Box::new(ForwardPane::new(object))),
+                None => nothing(cx),
+            },
+            "debug" | "transfer" => self.form(action.name, cx),
+            "forwards" => cx.go(Route::Forwards(self.object())),
+            "shell" | "attach" => self.talk(action.name, cx),
             "favourite" => self.favourite(&action.words, cx),
             "warp" => self.warp(cx),
             "node" => self.node(cx),
@@ -149,6 +158,27 @@ impl Resources {
             .and_then(|row| self.grid.cell_text(row, "SUSPEND", cx.now))
             .is_some_and(|text| text.eq_ignore_ascii_case("true"));
         self.change(if suspended { "resume" } else { "suspend" }, cx);
+    }
+
+    fn form(&self, action: &str, cx: &mut Cx<'_>) {
+        match self.object() {
+            Some(pod) => cx.go(talk::form(action, &pod, None)),
+            None => nothing(cx),
+        }
+    }
+
+    /// A shell in a pod, or its own process: the containers are asked for first. On a node: what pod to make for it.
+    fn talk(&mut self, action: &str, cx: &mut Cx<'_>) {
+        if let Some(node) = self.object().filter(|o| o.plural() == "nodes") {
+            return cx.go(talk::form("node_shell", &node, None));
+        }
+        match (self.object(), Want::of(action)) {
+            (Some(pod), Some(want)) => {
+                let ticket = cx.call(talk::containers(&pod));
+                self.choosing = Some((ticket, want, pod));
+            }
+            _ => nothing(cx),
+        }
     }
 
     /// How many replicas the row under the cursor has now, from its columns.

@@ -24,7 +24,7 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::{Namespaces, ObjectRef, Query};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
-use crate::tui::panes::save;
+use crate::tui::panes::{save, talk};
 use crate::tui::shared::Shared;
 use crate::tui::user::Jump;
 use crate::tui::widgets::grid::{Grid, Paint};
@@ -53,6 +53,8 @@ pub struct Resources {
     jumping: Option<(Ticket, ObjectRef, Jump)>,
     /// Columns that the person describes by their paths, as `NAME:.path|FLAGS`.
     added: Vec<String>,
+    /// Pod whose containers are asked for, and what is wanted of one of them.
+    choosing: Option<(Ticket, talk::Want, ObjectRef)>,
     saving: Option<Ticket>,
     /// What was last told of each cluster's health.
     health: BTreeMap<CompactString, bool>,
@@ -83,6 +85,7 @@ impl Resources {
             owning: None,
             jumping: None,
             added: Vec::new(),
+            choosing: None,
             saving: None,
             health: BTreeMap::new(),
             started: None,
@@ -440,6 +443,10 @@ impl Resources {
     /// The part of an object that Enter or the owner's key has asked for.
     fn answered(&mut self, ticket: Ticket, result: crate::base::Result<Reply>, cx: &mut Cx<'_>) {
         let drilled = self.drilling.take_if(|(asked, _)| *asked == ticket);
+        let chosen = self.choosing.take_if(|(asked, ..)| *asked == ticket);
+        if let (Ok(Reply::Done { output, .. }), Some((_, want, pod))) = (&result, &chosen) {
+            return talk::choose(*want, pod, output, cx);
+        }
         let owned = self.owning.take_if(|(asked, _)| *asked == ticket);
         if let Some((_, object, jump)) = self.jumping.take_if(|(asked, ..)| *asked == ticket) {
             return self.jumped(&object, &jump, result, cx);
