@@ -77,6 +77,11 @@ pub struct Settings {
     /// Namespaces on the keys 1 to 9.
     pub favourites: Vec<String>,
     pub namespace: Option<String>,
+    /// Of the pod of a node's shell.
+    pub shell_image: Option<String>,
+    pub shell_namespace: Option<String>,
+    /// Where port-forwards listen.
+    pub forward_address: Option<String>,
 }
 
 /// All of it.
@@ -324,11 +329,9 @@ const UNUSED: &[(&str, &str)] = &[
     ("liveViewAutoRefresh", "r keeps a text up to date"),
     ("skipLatestRevCheck", "nobody is asked for newer versions"),
     ("disablePodCounting", "pods are counted by the watch that is open anyway"),
-    ("portForwardAddress", "forwards take their address when they are made"),
     ("screenDumpDir", "what is saved goes into the state directory"),
     ("logger", "logs are held whole; their keys turn the same options"),
     ("thresholds", "the server's own conditions decide what is a fault"),
-    ("shellPod", "the dialog of the node's shell asks for it"),
     ("gpuVendors", "resources are shown as the node names them"),
     ("imageScans", "images are not scanned"),
     ("proxy", "the kubeconfig's proxy-url is used"),
@@ -336,8 +339,21 @@ const UNUSED: &[(&str, &str)] = &[
     ("cluster", ""),
     ("clusters", "the files of contexts are read instead"),
 ];
-const USED: &[&str] =
-    &["readOnly", "noExitOnCtrlC", "defaultView", "ui", "skin", "namespace", "view", "currentContext"];
+const USED: &[&str] = &[
+    "readOnly",
+    "noExitOnCtrlC",
+    "defaultView",
+    "ui",
+    "skin",
+    "namespace",
+    "view",
+    "currentContext",
+    "shellPod",
+    "portForwardAddress",
+];
+/// Settings of `shellPod` beside its image and namespace.
+const UNUSED_SHELL_POD: &[&str] =
+    &["limits", "command", "args", "imagePullPolicy", "imagePullSecrets", "labels", "tty", "hostPathVolume"];
 const UI: &[&str] = &[
     "enableMouse",
     "headless",
@@ -406,8 +422,30 @@ fn config(reader: &mut Reader<'_>, root: &Node, setup: &mut Setup) {
     if let Some(active) = reader.text("k9s/namespace/active", namespace, "active").filter(|n| !n.is_empty()) {
         settings.namespace = Some(active);
     }
+    let address = reader.text("k9s/portForwardAddress", node, "portForwardAddress");
+    if let Some(address) = address.filter(|a| !a.trim().is_empty()) {
+        settings.forward_address = Some(address);
+    }
+    shell_pod(reader, node.get("shellPod").unwrap_or(&nothing), settings);
     let favourites = reader.list("k9s/namespace/favorites", namespace, "favorites");
     if !favourites.is_empty() {
         settings.favourites = favourites;
+    }
+}
+
+/// The pod of a node's shell.
+fn shell_pod(reader: &mut Reader<'_>, node: &Node, settings: &mut Settings) {
+    for (key, setting) in [("image", &mut settings.shell_image), ("namespace", &mut settings.shell_namespace)]
+    {
+        let text = reader.text(&format!("k9s/shellPod/{key}"), node, key);
+        if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+            *setting = Some(text);
+        }
+    }
+    let known: Vec<&str> = ["image", "namespace"].iter().chain(UNUSED_SHELL_POD).copied().collect();
+    reader.unknown_keys("k9s/shellPod", node, &known);
+    for key in UNUSED_SHELL_POD.iter().filter(|key| node.get(key).is_some_and(|v| *v != Node::Null)) {
+        let what = format!("{key} is not used: the pod of a node's shell is made the same everywhere");
+        reader.problem(&format!("k9s/shellPod/{key}"), what);
     }
 }

@@ -115,7 +115,7 @@ fn broken_yaml_has_its_line_and_a_contexts_files_go_over_the_rest() {
     write(
         f,
         &format!("{own}/config.yaml"),
-        "k9s:\n  cluster: x\n  readOnly: true\n  namespace: {active: shop, lockFavorites: false, favorites: [shop, data]}\n  view: {active: dp}\n",
+        "k9s:\n  cluster: x\n  readOnly: true\n  namespace: {active: shop, lockFavorites: false, favorites: [shop, data]}\n  view: {active: dp}\n  portForwardAddress: 127.0.0.2\n  shellPod:\n    image: tools:1\n    namespace: ops\n    limits: {cpu: 100m}\n    imag: x\n",
     );
     let setup = Setup::read(&Folders::under(f), Some(("arn:aws/x", "ana/eu")));
     assert!(
@@ -127,6 +127,13 @@ fn broken_yaml_has_its_line_and_a_contexts_files_go_over_the_rest() {
     assert_eq!(setup.settings.read_only, Some(true));
     assert_eq!(setup.settings.favourites, ["shop", "data"]);
     assert_eq!(setup.settings.default_view.as_deref(), Some("dp"));
+    let of = |text: &Option<String>| text.clone().unwrap_or_default();
+    let s = &setup.settings;
+    let shell = [of(&s.forward_address), of(&s.shell_image), of(&s.shell_namespace)];
+    assert_eq!(shell, ["127.0.0.2", "tools:1", "ops"]);
+    for expected in ["config.yaml:10 limits is not used", "config.yaml:11 \"imag\" is no key here"] {
+        assert!(said(&setup).iter().any(|s| s.contains(expected)), "{setup:?}");
+    }
 }
 
 /// Files of k9s users that nobody here wrote, where they are at hand: `QD_K9S_CORPUS=…/k9s cargo test k9s`.

@@ -39,6 +39,9 @@ pub struct Settings {
     pub no_exit_on_ctrl_c: Option<bool>,
     pub favourites: Vec<String>,
     pub namespace: Option<String>,
+    pub shell_image: Option<String>,
+    pub shell_namespace: Option<String>,
+    pub forward_address: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

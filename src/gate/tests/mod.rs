@@ -3,6 +3,7 @@
 mod approvals;
 mod calls;
 mod grants;
+mod parts;
 mod read_only;
 
 use std::sync::Arc;
@@ -143,8 +144,54 @@ operation!(
     }
 );
 
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(deny_unknown_fields)]
+struct Several {
+    /// `thing_scale api`, each.
+    parts: Vec<String>,
+}
+
+/// Several calls as one.
+struct Batch;
+
+impl Operation for Batch {
+    type Deck = World;
+    type Input = Several;
+    type Output = Value;
+
+    const SPEC: Spec = Spec::destroy("thing_batch", Method::Post, "/v1/things", "Do several.");
+    const PREVIEW: bool = true;
+
+    fn target(_: &Several) -> Target {
+        Target::kubernetes("eu-1", "shop", "deployment", "")
+    }
+
+    fn parts(input: &Several) -> Result<Vec<Part>> {
+        let part = |text: &String| {
+            let (operation, name) = text.split_once(' ').unwrap();
+            Part { operation: operation.to_owned(), arguments: json!({ "name": name }) }
+        };
+        Ok(input.parts.iter().map(part).collect())
+    }
+
+    async fn run(_: Arc<World>, cx: Context, _: Several) -> Result<Value> {
+        let mut outcomes = Vec::new();
+        for index in 0..cx.parts().len() {
+            outcomes.push(if cx.run_part(index, None).await.is_ok() { "done" } else { "failed" });
+        }
+        Ok(json!(outcomes))
+    }
+
+    async fn preview(_: Arc<World>, cx: Context, input: Several) -> Result<Preview> {
+        for index in 0..cx.parts().len() {
+            cx.preview_part(index).await?;
+        }
+        Ok(Preview::of(Self::target(&input)))
+    }
+}
+
 static DEFINITIONS: &[Definition<World>] =
-    &[define::<Get>(), define::<SetScale>(), define::<Delete>(), define::<Panic>()];
+    &[define::<Get>(), define::<SetScale>(), define::<Delete>(), define::<Panic>(), define::<Batch>()];
 
 /// A gate, its parts, and those who use it.
 pub(super) struct Deck {

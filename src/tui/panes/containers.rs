@@ -89,7 +89,12 @@ impl Content for Containers {
             "forward" => cx.layer(Box::new(ForwardPane::new(self.pod.clone()))),
             "forwards" => cx.go(Route::Forwards(Some(self.pod.clone()))),
             "debug" | "transfer" => {
-                cx.go(talk::form(action.name, &self.pod, container(grid).as_deref()));
+                cx.go(talk::form(
+                    action.name,
+                    &self.pod,
+                    container(grid).as_deref(),
+                    &cx.shared.user.settings,
+                ));
             }
             "describe" => cx.go(Route::Text(TextKind::Describe, self.pod.clone())),
             "yaml" => cx.go(Route::Text(TextKind::Yaml, self.pod.clone())),

@@ -150,6 +150,9 @@ impl Pane for ForwardPane {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
+        if let Some(address) = &cx.shared.user.settings.forward_address {
+            self.address = Input::offer(address.clone()).at_most(45);
+        }
         let mut arguments = self.object.arguments();
         arguments["format"] = json!("json");
         self.asked = Some(cx.call(Request::new("resource_get", arguments)));

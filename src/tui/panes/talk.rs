@@ -12,6 +12,7 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message};
 use crate::tui::object::{ObjectRef, Route};
 use crate::tui::pane::{Handled, Look, Pane};
+use crate::tui::user::Settings;
 use crate::tui::widgets::composed::Composed;
 use crate::tui::widgets::dialog;
 
@@ -65,13 +66,16 @@ pub fn begin(want: Want, pod: &ObjectRef, container: &str, cx: &mut Cx<'_>) {
     cx.talk(Request::new(format!("container_{}", want.word()), arguments), label);
 }
 
+/// Small, known everywhere, and with a shell.
+const IMAGE: &str = "busybox:stable";
+
 /// The form for what needs more than a key: a debug container, a copy, a shell on a node.
-pub fn form(action: &str, object: &ObjectRef, container: Option<&str>) -> Route {
+pub fn form(action: &str, object: &ObjectRef, container: Option<&str>, settings: &Settings) -> Route {
     let mut arguments = without_kind(object);
     let operation = match action {
         "debug" => {
             arguments["tty"] = json!(true);
-            arguments["image"] = json!("busybox:stable");
+            arguments["image"] = json!(IMAGE);
             if let Some(container) = container {
                 arguments["target"] = json!(container);
             }
@@ -91,7 +95,10 @@ pub fn form(action: &str, object: &ObjectRef, container: Option<&str>) -> Route 
             "file_copy"
         }
         _ => {
-            arguments["image"] = json!("busybox:stable");
+            arguments["image"] = json!(settings.shell_image.as_deref().unwrap_or(IMAGE));
+            if let Some(namespace) = &settings.shell_namespace {
+                arguments["namespace"] = json!(namespace);
+            }
             "node_shell"
         }
     };

@@ -162,7 +162,7 @@ impl Resources {
 
     fn form(&self, action: &str, cx: &mut Cx<'_>) {
         match self.object() {
-            Some(pod) => cx.go(talk::form(action, &pod, None)),
+            Some(pod) => cx.go(talk::form(action, &pod, None, &cx.shared.user.settings)),
             None => nothing(cx),
         }
     }
@@ -170,7 +170,7 @@ impl Resources {
     /// A shell in a pod, or its own process: the containers are asked for first. On a node: what pod to make for it.
     fn talk(&mut self, action: &str, cx: &mut Cx<'_>) {
         if let Some(node) = self.object().filter(|o| o.plural() == "nodes") {
-            return cx.go(talk::form("node_shell", &node, None));
+            return cx.go(talk::form("node_shell", &node, None, &cx.shared.user.settings));
         }
         match (self.object(), Want::of(action)) {
             (Some(pod), Some(want)) => {
