@@ -35,7 +35,7 @@ impl Gate {
                 Err(e) => return Err(e),
             }
         }
-        let key = call_key(&call.actor, call.spec.name, &call.arguments);
+        let key = call_key(&self.inner.settings.session, &call.actor, call.spec.name, &call.arguments);
         let now = self.now();
         let since = now.checked_sub(self.inner.settings.handover).unwrap_or(now);
         if let Some(waiting) = self.inner.store.attachable(&key, now, since).await? {
@@ -74,8 +74,10 @@ impl Gate {
         let most = self.inner.settings.pending_per_actor;
         let pending =
             self.inner.store.approvals(ApprovalFilter { pending: true, bare: true, limit: 1000 }).await?;
-        let own =
-            pending.iter().filter(|a| a.actor.same_as(&call.actor) && a.expires_at > self.now()).count();
+        let own = pending
+            .iter()
+            .filter(|a| self.waits_here(a) && a.actor.same_as(&call.actor) && a.expires_at > self.now())
+            .count();
         if own >= most {
             return Err(Error::new(
                 Code::RateLimited,
@@ -213,11 +215,18 @@ impl Gate {
         self.inner.approvals.subscribe()
     }
 
+    /// Whether a call waits in this session. Others of the same person keep theirs in the same database, and may know
+    /// other clusters by the same names.
+    fn waits_here(&self, record: &ApprovalRecord) -> bool {
+        session_of(record).is_none_or(|session| session == self.inner.settings.session)
+    }
+
     /// Every approval's card, newest first.
     pub(crate) async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>> {
         self.expire(self.now()).await;
         let records = self.inner.store.approvals(filter).await?;
-        records.into_iter().map(|record| self.card(record)).collect()
+        let here = records.into_iter().filter(|record| self.waits_here(record));
+        here.map(|record| self.card(record)).collect()
     }
 
     pub(crate) async fn approval(&self, id: ApprovalId) -> Result<Approval> {
@@ -225,9 +234,19 @@ impl Gate {
     }
 
     pub(in crate::gate) async fn approval_record(&self, id: ApprovalId) -> Result<ApprovalRecord> {
-        self.inner.store.approval(id).await?.ok_or_else(|| {
+        let found = self.inner.store.approval(id).await?;
+        let record = found.ok_or_else(|| {
             Error::not_found(format!("there is no approval {id}")).next("approval_list names them.")
-        })
+        })?;
+        match session_of(&record).filter(|_| !self.waits_here(&record)) {
+            None => Ok(record),
+            Some(session) => Err(Error::not_found(format!(
+                "{id} waits in the session {session:?}, not here"
+            ))
+            .next(format!(
+                "Decide there: it runs on that session's clusters. `--session {session}` joins it."
+            ))),
+        }
     }
 
     fn card(&self, record: ApprovalRecord) -> Result<Approval> {
@@ -381,9 +400,16 @@ impl Call {
     }
 }
 
-/// What a repeated call has in common with the first.
-pub(in crate::gate) fn call_key(actor: &Actor, operation: &str, arguments: &Value) -> String {
-    digest(&serde_json::json!({ "actor": actor.to_string(), "operation": operation, "arguments": arguments }))
+/// What a repeated call has in common with the first, and in which session it waits.
+pub(in crate::gate) fn call_key(session: &str, actor: &Actor, operation: &str, arguments: &Value) -> String {
+    let call =
+        serde_json::json!({ "actor": actor.to_string(), "operation": operation, "arguments": arguments });
+    format!("{session}:{}", digest(&call))
+}
+
+/// The session in which a call waits; `None` if its record does not say.
+fn session_of(record: &ApprovalRecord) -> Option<&str> {
+    record.call_key.rsplit_once(':').map(|(session, _)| session)
 }
 
 /// The digest that a decision is bound to: operation, schema, arguments, target and its version, actor,

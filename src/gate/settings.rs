@@ -4,6 +4,8 @@ use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The session's name: a call held in one is decided about there, where it will run.
+    pub session: String,
     /// Refuse every change and destroy, whoever asks.
     pub read_only: bool,
     /// How long a held call may wait for its decision.
@@ -25,6 +27,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            session: String::new(),
             read_only: false,
             approval_lifetime: Duration::from_secs(300),
             handover: Duration::from_secs(600),

@@ -237,7 +237,7 @@ pub struct AuditPage {
 pub struct ApprovalRecord {
     pub id: ApprovalId,
     pub call: CallId,
-    /// SHA-256 of actor, operation and arguments: a repeated call has the same.
+    /// The session's name, a colon, and SHA-256 of actor, operation and arguments: a repeated call has the same.
     pub call_key: String,
     pub operation: String,
     pub effect: String,

@@ -115,6 +115,11 @@ pub trait Pane: Send {
         None
     }
 
+    /// The clusters that it shows, where it was opened on some.
+    fn clusters(&self) -> Option<&[CompactString]> {
+        None
+    }
+
     /// The command line that leads here again, for the history: `pods shop /web @eu-1`.
     fn command(&self) -> Option<String> {
         None

@@ -37,6 +37,8 @@ struct Sources {
     terminate: Signal,
     hangup: Signal,
     focus: FocusPublisher,
+    /// When something on the screen changes by time alone.
+    due: Option<Timestamp>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
@@ -96,6 +98,7 @@ pub async fn run(client: Client, options: Options) -> Result<()> {
         terminate: listen(SignalKind::terminate())?,
         hangup: listen(SignalKind::hangup())?,
         focus: FocusPublisher::new(client),
+        due: None,
     };
     let mut last_frame: Option<Instant> = None;
     while !app.wants_quit() {
@@ -111,6 +114,7 @@ pub async fn run(client: Client, options: Options) -> Result<()> {
             }
             guard.draw(|frame| app.draw(frame.buffer_mut()))?;
             last_frame = Some(Instant::now());
+            sources.due = None;
         }
         sources.focus.publish(&mut app);
     }
@@ -154,7 +158,7 @@ impl Sources {
         }
     }
 
-    fn sleep(&self, app: &App, last_frame: Option<Instant>) -> Duration {
+    fn sleep(&mut self, app: &App, last_frame: Option<Instant>) -> Duration {
         let now = Instant::now();
         let mut sleep = LONGEST;
         if app.dirty() != Dirty::No {
@@ -163,7 +167,9 @@ impl Sources {
         if let Some(due) = self.focus.due() {
             sleep = sleep.min(due.saturating_duration_since(now));
         }
-        if let Some(at) = app.wake() {
+        // What is drawn changes at the earliest time told since: told anew, it is always still to come.
+        self.due = self.due.into_iter().chain(app.wake()).min();
+        if let Some(at) = self.due {
             let wait = at.duration_since(Timestamp::now());
             // A millisecond late shows the new text; one early shows the old one again.
             sleep = sleep.min(Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(1));
@@ -182,7 +188,7 @@ impl Sources {
             Woken::Message(None) | Woken::Event(None) => return false,
             Woken::Files => app.reload_files(),
             Woken::Time => {
-                if app.wake().is_some_and(|at| at <= app.now()) {
+                if self.due.take_if(|at| *at <= app.now()).is_some() {
                     app.woken();
                 }
             }

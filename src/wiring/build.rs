@@ -128,6 +128,7 @@ pub fn build(setting: &Setting) -> Result<Built> {
         clock,
         policy: load_policy(setting)?,
         settings: Settings {
+            session: setting.name().to_owned(),
             approval_lifetime: Duration::from_secs(setting.effective.config.approvals.expire_seconds.into()),
             read_only: setting.read_only,
             ..Settings::default()

@@ -100,6 +100,12 @@ fn wanted(replicas: u32) -> Value {
     })
 }
 
+/// How long a card says that is left.
+fn left(screen: &str) -> String {
+    let before = screen.split(" left").next().unwrap_or_default();
+    before.rsplit(' ').next().unwrap_or_default().to_owned()
+}
+
 const WHOLE: [&str; 5] = ["proposed", "decided", "consumed", "executed", "returned"];
 
 #[test]
@@ -107,7 +113,11 @@ fn an_approval_is_used_once_by_the_call_that_was_shown() {
     let mut deck = Deck::open(&[], "auto");
     assert_eq!(deck.replicas(), 1);
     let first = deck.scale(3);
-    deck.card("+   replicas: 3");
+    let card = deck.card("+   replicas: 3");
+    // Time alone moves what is on the screen.
+    let left = left(&card);
+    deck.console
+        .wait("countdown that goes on", 5, |s| s.contains("+   replicas: 3") && self::left(s) != left);
     deck.console.keys("y");
     let answer = deck.agent.answer(first);
     assert_eq!(answer["is_error"], false, "{answer}");

@@ -226,6 +226,25 @@ async fn a_person_amends_what_was_proposed_and_the_agent_learns_how() {
 }
 
 #[tokio::test]
+async fn a_call_is_decided_in_the_session_that_holds_it() {
+    let here = deck().beside("eu");
+    let there = here.beside("lab");
+    let held = here.held(5).await;
+    // The other session's clusters may have the same names: it neither lists it nor runs it.
+    assert!(there.gate.approvals(crate::store::ApprovalFilter::default()).await.unwrap().is_empty());
+    let error =
+        there.gate.decide(there.ana.actor(), held.approval, Verdict::Approve, "", None).await.unwrap_err();
+    assert_eq!(error.code, Code::NotFound);
+    assert!(error.next_step().contains("--session eu"), "{}", error.next_step());
+    assert_eq!((here.replicas(), there.replicas()), (3, 3));
+    // The same call of the same agent there is another one.
+    let other = there.held(5).await;
+    assert_ne!(other.approval, held.approval);
+    here.decide(&held, Verdict::Approve).await.unwrap();
+    assert_eq!((here.replicas(), there.replicas()), (5, 3));
+}
+
+#[tokio::test]
 async fn a_preview_that_fails_holds_nothing_and_says_why() {
     let d = deck();
     let version = TargetVersion { identity: "uid".to_owned(), revision: "other".to_owned() };

@@ -212,6 +212,16 @@ pub(super) fn deck() -> Deck {
 }
 
 fn over(world: Arc<World>, store: Arc<SqliteStore>, clock: Arc<ManualClock>, policy: Policy) -> Deck {
+    opened(world, store, clock, policy, Settings::default())
+}
+
+fn opened(
+    world: Arc<World>,
+    store: Arc<SqliteStore>,
+    clock: Arc<ManualClock>,
+    policy: Policy,
+    settings: Settings,
+) -> Deck {
     let shared: SharedStore = store.clone();
     let gate = Gate::new(Parts {
         operations: bind(DEFINITIONS, &world),
@@ -219,7 +229,7 @@ fn over(world: Arc<World>, store: Arc<SqliteStore>, clock: Arc<ManualClock>, pol
         clock: clock.clone(),
         store: shared,
         policy,
-        settings: Settings::default(),
+        settings,
         redactor: Arc::default(),
     })
     .unwrap();
@@ -228,6 +238,14 @@ fn over(world: Arc<World>, store: Arc<SqliteStore>, clock: Arc<ManualClock>, pol
 }
 
 impl Deck {
+    /// Another session of the same person, over the same database and clusters of its own.
+    fn beside(&self, session: &str) -> Self {
+        let world = Arc::new(World::default());
+        world.replicas.store(3, Ordering::SeqCst);
+        let settings = Settings { session: session.to_owned(), ..Settings::default() };
+        opened(world, self.store.clone(), self.clock.clone(), Policy::shipped().unwrap(), settings)
+    }
+
     fn replicas(&self) -> i64 {
         self.world.replicas.load(Ordering::SeqCst)
     }

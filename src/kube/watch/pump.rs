@@ -52,6 +52,7 @@ pub(super) fn start(cluster: Arc<Cluster>, selection: Selection, hub: Arc<Hub>) 
             unwatchable: None,
             been_live: false,
             failures: 0,
+            broken_since: None,
         };
         let mut work = Box::pin(pump.run());
         loop {
@@ -77,8 +78,10 @@ struct Pump {
     /// Why it is listed again and again instead of watched, once that is known.
     unwatchable: Option<String>,
     been_live: bool,
-    /// Tries that failed since one went well.
+    /// Tries that failed since one went well,
     failures: u32,
+    /// and when the first of them did, in seconds since the epoch.
+    broken_since: Option<i64>,
 }
 
 /// Where to go on.
@@ -170,9 +173,10 @@ impl Pump {
         }
         self.hub.set_phase(Phase::Connecting);
         (self.streaming, self.unwatchable, self.failures) = (true, None, 0);
+        self.broken_since = None;
     }
 
-    async fn pause(&self, error: Error, pause: Duration) {
+    async fn pause(&mut self, error: Error, pause: Duration) {
         let error: base::Error = error.into();
         tracing::debug!(cluster = %self.cluster.name(), %error, ?pause, "watch broken");
         // Most breaks mend themselves. A credential waits for a person, who must hear what to do.
@@ -183,7 +187,7 @@ impl Pump {
         self.hub.set_trouble(error);
         self.hub.set_phase(Phase::Reconnecting {
             reason,
-            since: Timestamp::now().as_second(),
+            since: *self.broken_since.get_or_insert_with(|| Timestamp::now().as_second()),
             attempt: self.failures,
         });
         tokio::select! {
@@ -194,6 +198,7 @@ impl Pump {
 
     fn went_well(&mut self) {
         self.failures = 0;
+        self.broken_since = None;
         self.been_live = true;
     }
 

@@ -345,6 +345,25 @@ async fn a_broken_stream_says_so_and_goes_on_from_the_last_version() {
 }
 
 #[tokio::test]
+async fn a_break_is_as_old_as_its_first_failure_however_often_it_is_tried_again() {
+    let bench = bench(|count, _| match count {
+        0 => Answer::watch(PROTOBUF, vec![event("ADDED", "a", 1), end(3)], Then::Break),
+        1..4 => Answer::status(503, "ServiceUnavailable"),
+        _ => Answer::watch(PROTOBUF, vec![], Then::StayOpen),
+    })
+    .await;
+    let mut reader = Reader::new(bench.cluster.watch(pods()));
+    reader.until("recovery", |r| r.phase == Phase::Live && bench.asked.lock().len() > 4).await;
+    let since: Vec<_> = reader
+        .phases
+        .iter()
+        .filter_map(|p| if let Phase::Reconnecting { since, .. } = p { Some(*since) } else { None })
+        .collect();
+    // The tries take more than a second together.
+    assert!(since.len() > 1 && since.iter().all(|s| *s == since[0]), "{since:?}");
+}
+
+#[tokio::test]
 async fn a_half_event_is_not_a_row_and_is_read_again() {
     let whole = event("ADDED", "b", 4);
     let half = whole.slice(..whole.len() - 3);

@@ -66,8 +66,11 @@ impl App {
             },
             error: prompt.error.as_deref(),
         });
+        let shown = self.stack.last().and_then(|slot| slot.pane.clusters());
         let frame = chrome::Frame {
             look,
+            elsewhere: shown.filter(|clusters| *clusters != self.shared.clusters.as_slice()),
+            filterable: self.top().is_some_and(|slot| slot.pane.filter().is_some()),
             keymap: &self.shared.keymap,
             modes: &modes,
             crumbs: &crumbs,

@@ -24,7 +24,7 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let right = right(frame);
     let right_at = area.width.saturating_sub(width(&right) + 1);
     let mut x = put(buf, area, 1, 0, "qd", theme.logo) + 2;
-    x = put(buf, area, x, 0, &place(shared), theme.header_value) + 2;
+    x = put(buf, area, x, 0, &place(frame), theme.header_value) + 2;
     if shared.read_only {
         x = put(buf, area, x, 0, "[RO]", theme.warning) + 2;
     }
@@ -45,8 +45,10 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 /// `eu-1 ▸ shop`, or `3 clusters ▸ all`.
-fn place(shared: &Shared) -> String {
-    let cluster = match shared.clusters.as_slice() {
+fn place(frame: &Frame<'_>) -> String {
+    let shared = frame.look.shared;
+    // A pane may show another cluster than the session's: where an agent points, say.
+    let cluster = match frame.elsewhere.unwrap_or(&shared.clusters) {
         [] => match shared.known_clusters.iter().find(|c| c.current) {
             Some(current) => SafeText::new(&current.name).to_string(),
             None => "no cluster".to_owned(),
@@ -54,7 +56,8 @@ fn place(shared: &Shared) -> String {
         [one] => SafeText::new(one).to_string(),
         several => format!("{} clusters", several.len()),
     };
-    format!("{cluster} ▸ {}", SafeText::new(shared.namespaces.label()))
+    let namespaces = if frame.elsewhere.is_some() { "" } else { shared.namespaces.label() };
+    format!("{cluster} ▸ {}", SafeText::new(namespaces)).trim_end_matches(" ▸ ").to_owned()
 }
 
 /// The cluster that the header tells of: the one in view, else the current one.

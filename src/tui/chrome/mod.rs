@@ -126,6 +126,10 @@ pub struct Frame<'a> {
     pub crumbs: &'a [CompactString],
     pub flags: Flags,
     pub prompt: Option<Prompt<'a>>,
+    /// The clusters of the pane in view, where they are not the session's.
+    pub elsewhere: Option<&'a [CompactString]>,
+    /// Whether what has the focus can be filtered.
+    pub filterable: bool,
     pub flash: Option<&'a Flash>,
 }
 

@@ -49,7 +49,11 @@ fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
             Level::Warning => theme.warning,
             Level::Error => theme.error,
         };
-        let mut parts = vec![(SafeText::new(&flash.text).to_string(), style)];
+        let mut text = SafeText::new(&flash.text).to_string();
+        if flash.next.is_some() && !text.ends_with(['.', '?', '!', ':', '…']) {
+            text.push('.');
+        }
+        let mut parts = vec![(text, style)];
         if let Some(next) = &flash.next {
             parts.push((format!("  {}", SafeText::new(next)), theme.dim));
         }
@@ -188,7 +192,8 @@ pub fn keys(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
         .keymap
         .bindings(frame.modes)
         .map(|(_, b)| b)
-        .filter(|b| b.bar && !(shared.read_only && b.action.changes()));
+        .filter(|b| b.bar && !(shared.read_only && b.action.changes()))
+        .filter(|b| frame.filterable || b.action.name != "prompt_filter");
     // The way to all the others is never cut off.
     let help = frame.keymap.bindings(frame.modes).map(|(_, b)| b).find(|b| b.action.name == "help");
     let help_text = help.and_then(|b| b.keys.first()).map(|k| k.label());

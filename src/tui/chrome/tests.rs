@@ -66,6 +66,8 @@ fn draw(
     let areas = layout(screen, Flags::default(), shared.store_blocked.is_some(), prompt.is_some());
     let look = Look { theme: &theme, shared, now: at(0), focused: true };
     let frame = Frame {
+        elsewhere: None,
+        filterable: true,
         look,
         keymap: &keymap,
         modes: &modes,
@@ -138,7 +140,7 @@ fn a_flash_says_what_and_what_next_and_the_banner_is_there() {
     let flash = Flash::warning("us-2 does not answer").next("Press r to try again.");
     let lines = draw(120, 24, &shared, None, Some(&flash));
     assert_eq!(lines[1], " changes are refused: the disk is full");
-    assert!(lines[22].ends_with("us-2 does not answer  Press r to try again."), "{}", lines[22]);
+    assert!(lines[22].ends_with("us-2 does not answer.  Press r to try again."), "{}", lines[22]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::base::{Code, Error, Result, SafeText};
 use crate::gate::{Effect, OperationInfo, Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::{ObjectRef, Route};
+use crate::tui::object::{Namespaces, ObjectRef, Route};
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::{READ_ONLY, Shared};
 use crate::tui::user::{Input as PluginInput, Plugin};
@@ -87,7 +87,8 @@ impl FormPane {
             let what = format!("this session is read-only: {operation} is a {}", info.effect.as_str());
             return Err(Error::new(Code::PermissionDenied, what).next(READ_ONLY));
         }
-        Ok(Self::of(info, known))
+        let known = in_view(&info, known, shared);
+        Ok(Self::of(info, &known))
     }
 
     fn of(info: OperationInfo, known: &Value) -> Self {
@@ -472,4 +473,26 @@ impl Pane for FormPane {
         let rows = u16::try_from(self.form.entries.len().max(1)).unwrap_or(u16::MAX);
         dialog::centred(screen, screen.width.min(84), rows.saturating_add(FOOT + dialog::FRAME_ROWS))
     }
+}
+
+/// What is known, with the cluster and the namespace in view where the operation asks for them and nobody has named any:
+/// left empty they would mean the kubeconfig's current context, which may be another one.
+fn in_view(info: &OperationInfo, known: &Value, shared: &Shared) -> Value {
+    let mut known = known.as_object().cloned().unwrap_or_default();
+    let asks = |name: &str| info.input.pointer(&format!("/properties/{name}")).is_some();
+    let named =
+        |known: &serde_json::Map<String, Value>, name: &str| known.get(name).is_some_and(|v| !v.is_null());
+    if let [cluster] = shared.clusters.as_slice()
+        && asks("cluster")
+        && !named(&known, "cluster")
+    {
+        known.insert("cluster".to_owned(), json!(cluster));
+        if let Namespaces::One(namespace) = &shared.namespaces
+            && asks("namespace")
+            && !named(&known, "namespace")
+        {
+            known.insert("namespace".to_owned(), json!(namespace));
+        }
+    }
+    Value::Object(known)
 }

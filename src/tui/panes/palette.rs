@@ -50,13 +50,14 @@ impl PalettePane {
     }
 
     fn search(&mut self) {
-        let typed = self.input.text().trim();
+        // Names are written with underscores everywhere else.
+        let typed = self.input.text().trim().replace('_', " ");
         self.at = 0;
         if typed.is_empty() {
             self.found = (0..self.all.len()).collect();
             return;
         }
-        let pattern = Pattern::new(typed, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+        let pattern = Pattern::new(&typed, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
         let mut scored: Vec<(u32, usize)> = Vec::new();

@@ -394,6 +394,15 @@ fn the_palette_finds_and_the_form_calls() {
     assert_eq!(request.arguments, json!({ "cascade": "background", "name": "web-1" }));
     stage.answer(&mut form, ticket, json!({ "text": "one\ntwo" }));
     assert!(stage.effects.iter().any(|e| matches!(e, Effect::Push(_))));
+
+    // What is asked for from here is meant for what is in view, not for the kubeconfig's current context.
+    stage.shared.clusters = vec!["us-2".into()];
+    let mut form = FormPane::new("log_read", &Value::Null, &stage.shared).unwrap();
+    stage.with(|cx| form.start(cx));
+    stage.type_text(&mut form, "web-1");
+    stage.act(&mut form, "accept");
+    let (_, request) = stage.calls().pop().unwrap();
+    assert_eq!(request.arguments["cluster"], "us-2");
 }
 
 #[test]

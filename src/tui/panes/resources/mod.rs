@@ -398,6 +398,10 @@ impl Pane for Resources {
         }
     }
 
+    fn clusters(&self) -> Option<&[CompactString]> {
+        Some(&self.query.clusters).filter(|clusters| !clusters.is_empty()).map(Vec::as_slice)
+    }
+
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
         self.grid.wake(now)
     }
