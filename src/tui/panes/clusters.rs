@@ -1,9 +1,10 @@
 //! Every cluster of the kubeconfig, live: version, latency, and why one is down.
 
 use compact_str::CompactString;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::table::{Content, Source, TablePane};
+use super::text::TextPane;
 use crate::gate::Request;
 use crate::rows::{Cell, Row, Source as Column};
 use crate::tui::action::Action;
@@ -41,8 +42,18 @@ impl Content for Kubeconfig {
     }
 
     fn act(&mut self, action: &Action, grid: &Grid, cx: &mut Cx<'_>) -> Handled {
-        if action.name != "enter" {
-            return Handled::No;
+        match action.name {
+            "enter" => {}
+            // A reason is longer than a column.
+            "describe" => {
+                let Some(row) = grid.selected() else { return Handled::Yes };
+                let all: Map<String, Value> =
+                    grid.cells(cx.now).into_iter().map(|(name, text)| (name, text.into())).collect();
+                let name = row.key.name.to_string();
+                cx.push(Box::new(TextPane::value("cluster", name, &Value::Object(all))));
+                return Handled::Yes;
+            }
+            _ => return Handled::No,
         }
         let clusters: Vec<CompactString> = grid.chosen().into_iter().map(|key| key.name).collect();
         if !clusters.is_empty() {

@@ -398,7 +398,11 @@ impl Grid {
             .filter_map(|position| self.view.row(&self.table, position))
             .flat_map(|(row, _)| ages.iter().filter_map(|i| row.cells.get(*i)))
             .filter_map(|cell| match cell {
-                crate::rows::Cell::Time(t) => Some(crate::rows::cell::age_changes_in(second - t)),
+                // Where seconds stand beside minutes they are not worth a frame each.
+                crate::rows::Cell::Time(t) => {
+                    let least = if second - t < 120 { 1 } else { 10 };
+                    Some(crate::rows::cell::age_changes_in(second - t).max(least))
+                }
                 _ => None,
             })
             .min()
