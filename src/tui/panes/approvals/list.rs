@@ -109,10 +109,18 @@ impl ApprovalsPane {
             (state_word(entry.state).to_owned(), style)
         };
         line.push(&format!(" {word:<10} "), style);
-        line.push(&format!("{:<18} ", entry.actor), theme.agent);
+        // The sign of its kind is the colour; the name is what tells one from another.
+        let actor = entry.actor.as_str();
+        let actor = actor.split_once(':').map_or(actor, |(_, name)| name);
+        line.push(&format!("{actor:<10} "), theme.agent);
         let effect = if entry.effect == Effect::Destroy { theme.error } else { theme.table };
-        line.push(&format!("{:<22} ", entry.operation), effect);
-        line.push(&entry.target, theme.table);
+        line.push(&format!("{:<18} ", entry.operation), effect);
+        // The name first: what is cut where the screen is narrow is where the object is.
+        let (place, name) = entry.target.rsplit_once('/').unwrap_or(("", &entry.target));
+        line.push(name, theme.table);
+        if !place.is_empty() {
+            line.push(&format!("  {place}"), theme.dim);
+        }
         if let Some(reason) = &entry.reason {
             line.push(&format!("  \u{201c}{reason}\u{201d}"), theme.dim);
         }
