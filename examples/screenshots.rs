@@ -32,7 +32,11 @@ const SHOTS: &[(&str, (u16, u16), &str, &str)] = &[
     ("deployments", (120, 30), ":deploy all\r", "deployments(all)"),
     ("change", (120, 36), ":deploy shop\r<15>s<10>\x7f9\r", "+   replicas:"),
     ("help", (120, 40), "?", "help"),
-    ("palette", (120, 36), "\x10", "deployment_scale"),
+    ("palette", (120, 36), "\x10<5>deployment", "deployment_scale"),
+    ("explain", (120, 36), "/checkout\r<10>X", "explain"),
+    ("xray", (120, 36), ":xray deploy shop\r", "xray"),
+    ("pulse", (120, 30), ":pulse\r", "pulse"),
+    ("grants", (120, 24), ":grants\r", "grants"),
     ("audit", (160, 30), ":audit\r", "session_started"),
 ];
 

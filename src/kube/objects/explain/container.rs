@@ -34,12 +34,29 @@ pub fn container(subject: &Subject<'_>, part: &Part<'_>, report: &mut Report) {
         "CreateContainerError" | "RunContainerError" => return report.found(start(subject, part, &waiting)),
         _ => {}
     }
-    if part.status.pointer("/state/terminated").is_some() {
-        return ended(subject, part, report);
+    if let Some(end) = part.status.pointer("/state/terminated") {
+        return if begins_again(subject, part, end) {
+            report.found(crashes(subject, part))
+        } else {
+            ended(subject, part, report)
+        };
     }
     if part.status.pointer("/state/running").is_some() {
         running(subject, part, report);
     }
+}
+
+/// Whether a container that has ended will be started again, and has been before: the kubelet shows it as ended, for
+/// seconds or for minutes, before it says that it waits.
+fn begins_again(subject: &Subject<'_>, part: &Part<'_>, end: &Value) -> bool {
+    let again = match text(subject.object, "/spec/restartPolicy").as_str() {
+        "Never" => false,
+        "OnFailure" => number(end, "/exitCode") != 0,
+        _ => true,
+    };
+    // An init container that ended well is done.
+    let done = part.init && number(end, "/exitCode") == 0;
+    again && !done && number(part.status, "/restartCount") > 0
 }
 
 fn image(subject: &Subject<'_>, part: &Part<'_>, reason: &str) -> Finding {
@@ -99,7 +116,8 @@ fn exit(code: i64, reason: &str) -> &'static str {
 }
 
 fn crashes(subject: &Subject<'_>, part: &Part<'_>) -> Finding {
-    let last = part.status.pointer("/lastState/terminated").unwrap_or(&Value::Null);
+    let now = part.status.pointer("/state/terminated");
+    let last = now.or_else(|| part.status.pointer("/lastState/terminated")).unwrap_or(&Value::Null);
     let (code, reason) = (number(last, "/exitCode"), text(last, "/reason"));
     let restarts = number(part.status, "/restartCount");
     if reason == "OOMKilled" {
@@ -121,10 +139,13 @@ fn crashes(subject: &Subject<'_>, part: &Part<'_>) -> Finding {
     };
     subject
         .finding(Severity::Error, &format!("crash {} {code}", part.name), what)
-        .evidence(format!(
-            "CrashLoopBackOff after {restarts} restarts: {}",
-            text(part.status, "/state/waiting/message")
-        ))
+        .evidence(match now {
+            Some(_) => format!("ended again after {restarts} restarts"),
+            None => format!(
+                "CrashLoopBackOff after {restarts} restarts: {}",
+                text(part.status, "/state/waiting/message")
+            ),
+        })
         .evidence(ended_words(subject, last))
         .evidence(told("its last words", &text(last, "/message")))
         .next(next)

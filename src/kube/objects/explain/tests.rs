@@ -49,6 +49,18 @@ fn a_crash_loop_is_told_with_its_exit_code_and_leads_to_the_last_log() {
     assert!(finding.evidence.iter().any(|e| e.contains("7 restarts")));
     assert!(finding.evidence.iter().any(|e| e.contains("serve: not found")));
     assert_eq!((finding.lead.view, finding.lead.container.as_str()), ("previous_logs", "main"));
+
+    // Before it waits the kubelet shows it as ended: the loop is the same.
+    let ended = json!({"name": "main", "restartCount": 2, "state": {"terminated": {"exitCode": 3, "reason": "Error"}}});
+    let mut pod = with_status(&json!({"name": "main", "image": "x"}), &ended);
+    let what = |pod: &Value| of_pod(pod, &[]).findings[0].what.clone();
+    assert!(
+        what(&pod).contains("crashes again and again: it ended with an error (exit code 3)"),
+        "{}",
+        what(&pod)
+    );
+    pod["spec"]["restartPolicy"] = "Never".into();
+    assert!(what(&pod).contains("has failed"), "{}", what(&pod));
 }
 
 #[test]
