@@ -47,8 +47,8 @@ impl Content for Kubeconfig {
             // A reason is longer than a column.
             "describe" => {
                 let Some(row) = grid.selected() else { return Handled::Yes };
-                let all: Map<String, Value> =
-                    grid.cells(cx.now).into_iter().map(|(name, text)| (name, text.into())).collect();
+                let told = grid.cells(cx.now).into_iter().filter(|(_, text)| !text.is_empty());
+                let all: Map<String, Value> = told.map(|(name, text)| (name, text.into())).collect();
                 let name = row.key.name.to_string();
                 cx.push(Box::new(TextPane::value("cluster", name, &Value::Object(all))));
                 return Handled::Yes;
