@@ -179,6 +179,11 @@ impl Error {
         self
     }
 
+    /// What happened and what to do about it, for where both stand in one text.
+    pub fn told(&self) -> String {
+        format!("{}. {}", self.message, self.next_step())
+    }
+
     /// The next step: its own, or the code's.
     pub fn next_step(&self) -> &str {
         self.next.as_deref().unwrap_or_else(|| self.code.default_next())

@@ -68,7 +68,7 @@ impl Overview {
                     Code::InvalidArgument => "Misconfigured",
                     _ => "Down",
                 };
-                let reason = format!("{}. {}", error.message, error.next_step());
+                let reason = error.told();
                 (word, Cell::Unknown, Cell::text(reason), Tone::Error)
             }
         };

@@ -95,7 +95,7 @@ fn meaning(toolbox: &Toolbox, params: CallToolRequestParams) -> std::result::Res
         name if toolbox.operation(name).is_some() => name.to_owned(),
         name => {
             let error = unknown(toolbox, name);
-            let text = format!("{}. {}", error.message, error.next_step());
+            let text = error.told();
             return Err(ErrorData::invalid_params(text, None));
         }
     };

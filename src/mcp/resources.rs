@@ -205,7 +205,7 @@ fn pretty(value: &Value) -> String {
 /// An error where the protocol has no other place for it than its own.
 pub fn protocol_error(error: &Error, uri: &str) -> ErrorData {
     let data = json!({ "uri": uri, "code": error.code, "next": error.next_step() });
-    let message = format!("{}. {}", error.message, error.next_step());
+    let message = error.told();
     match error.code {
         Code::NotFound => ErrorData::resource_not_found(message, Some(data)),
         code => ErrorData::new(ErrorCode(code.json_rpc()), message, Some(data)),

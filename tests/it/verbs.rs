@@ -5,7 +5,7 @@ use std::process::Stdio;
 use quarterdeck::base::Code;
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, pause, wait_until};
+use crate::bed::{Bed, wait_until};
 use crate::console::{Console, Home};
 use crate::kube_objects::qd;
 use crate::kubelet::json as run;
@@ -337,15 +337,11 @@ fn what_fails_on_a_real_kubelet_is_explained() {
         ("pod", "well", "nothing is wrong"),
     ] {
         // Each state comes and goes as the kubelet tries again.
-        let mut said = String::new();
-        let found = (0..180).any(|_| {
-            said = explain(kind, name);
-            said.contains(words) || {
-                pause(300);
-                false
-            }
+        wait_until(90, &format!("explanation of {name}"), || {
+            let said = explain(kind, name);
+            println!("{name}: {said}");
+            said.contains(words)
         });
-        assert!(found, "{name} is explained as {said}");
     }
     let report = run(bed, &home, &["resource", "explain", "pod", "crash", "-n", "explained"]);
     let leads = report["findings"][0]["lead"].to_string();

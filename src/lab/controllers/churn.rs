@@ -185,16 +185,16 @@ type Amounts = [(&'static str, i64); 5];
 
 /// What a namespace's pods take, by the names that quotas have for it: thousandths of cores, bytes, pods.
 fn used(control: &Control, namespace: &str) -> Amounts {
-    let mut sum = Amounts::default();
+    let mut sum = takes(&Value::Null).map(|(resource, _)| (resource, 0));
     for pod in control.state.list("", "pods", namespace) {
         let value = pod.value();
         if !matches!(text(&value, "status.phase"), "Succeeded" | "Failed") {
-            for (all, (resource, amount)) in sum.iter_mut().zip(takes(&value["spec"])) {
-                *all = (resource, all.1 + amount);
+            for ((_, all), (_, amount)) in sum.iter_mut().zip(takes(&value["spec"])) {
+                *all += amount;
             }
         }
     }
-    if sum[0].0.is_empty() { takes(&Value::Null).map(|(resource, _)| (resource, 0)) } else { sum }
+    sum
 }
 
 /// What one pod takes.

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 
 use super::{App, Dirty};
+use crate::base::text::nearest;
 use crate::base::{Error, Result};
 use crate::tui::command::{self, Candidates, Command, Wanted};
 use crate::tui::effect::Flash;
@@ -175,12 +176,8 @@ impl App {
         if known.is_empty() || known.contains(name) {
             return;
         }
-        let near = known
-            .iter()
-            .map(|known| (strsim::damerau_levenshtein(known, name), known))
-            .min()
-            .filter(|(distance, _)| *distance <= 2)
-            .map(|(_, near)| format!("Did you mean {near}?"));
+        let near = nearest(name, known.iter().map(CompactString::as_str))
+            .map(|near| format!("Did you mean {near}?"));
         let flash = Flash::warning(format!("no namespace {:?} is there now", name.as_str()));
         self.flash(flash.next(near.unwrap_or_else(|| ":ns lists them.".to_owned())));
     }

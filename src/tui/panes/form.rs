@@ -450,7 +450,7 @@ impl Pane for FormPane {
         let hint = entry.map(|e| format!("{} ({})", e.field.hint, e.field.kind.label())).unwrap_or_default();
         buf.set_stringn(foot.x, foot.y, &*SafeText::new(hint.trim_start()), width, theme.dim);
         let (text, ink) = match &self.error {
-            Some(error) => (format!("{}. {}", error.message, error.next_step()), Ink::Error),
+            Some(error) => (error.told(), Ink::Error),
             None if self.call.is_some() => ("calling…".to_owned(), Ink::Dim),
             None if self.armed.is_some() => {
                 (format!("Enter again does it: {}.", self.summary()), Ink::Warning)

@@ -215,7 +215,7 @@ impl CardPane {
                 }
             },
             Err(error) => {
-                self.hint = Some(format!("{}. {}", error.message, error.next_step()));
+                self.hint = Some(error.told());
                 self.fetch(cx);
             }
         }
@@ -434,7 +434,7 @@ impl Pane for CardPane {
         let (body, foot) = Self::split(area);
         let Some(card) = &self.card else {
             let text = match &self.error {
-                Some(error) => format!("{}. {}", error.message, error.next_step()),
+                Some(error) => error.told(),
                 None => "reading what is proposed…".to_owned(),
             };
             buf.set_stringn(body.x, body.y, &*SafeText::new(&text), usize::from(body.width), theme.dialog);

@@ -212,7 +212,7 @@ impl Pane for ApprovalsPane {
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         if self.entries.is_empty() {
             let text = match &self.error {
-                Some(error) => format!("{}. {}", error.message, error.next_step()),
+                Some(error) => error.told(),
                 None if self.loaded => {
                     "Nothing waits. What an agent wants to change will stand here.".to_owned()
                 }

@@ -258,7 +258,7 @@ impl ConfirmPane {
                 }
                 Err(error) => {
                     edit.reading_failed();
-                    self.hint = Some(format!("{}. {}", error.message, error.next_step()));
+                    self.hint = Some(error.told());
                 }
             }
         } else if let Some(edit) = self.edit.as_mut().filter(|e| e.is_comparing(ticket)) {

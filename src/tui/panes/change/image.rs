@@ -128,7 +128,7 @@ impl Pane for ImagePane {
         dialog::frame(look, area, buf, self.title(look), Line::default(), &dialog::keys(look, &self.modes()));
         let inside = dialog::inside(area);
         let (text, style) = match &self.error {
-            Some(error) => (format!("{}. {}", error.message, error.next_step()), look.theme.error),
+            Some(error) => (error.told(), look.theme.error),
             None => ("reading its containers…".to_owned(), look.theme.dim),
         };
         buf.set_stringn(inside.x, inside.y, &*SafeText::new(&text), usize::from(inside.width), style);

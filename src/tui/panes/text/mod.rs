@@ -454,7 +454,7 @@ impl Pane for TextPane {
         let theme = look.theme;
         if !self.loaded {
             let (text, style) = match &self.error {
-                Some(error) => (format!("{}. {}", error.message, error.next_step()), theme.error),
+                Some(error) => (error.told(), theme.error),
                 None => ("reading…".to_owned(), theme.dim),
             };
             let mut p = Prose::new(area.width.saturating_sub(2));
