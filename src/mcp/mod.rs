@@ -38,7 +38,7 @@ mod updates;
 mod uri;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rmcp::model::RequestStateCodec;
@@ -73,7 +73,8 @@ pub struct Core {
 struct Inner {
     gate: Gate,
     settings: Settings,
-    toolbox: Toolbox,
+    /// Made for the first agent: most sessions of an operator have none for a while.
+    toolbox: OnceLock<Toolbox>,
     presence: Presence,
     tasks: TaskManager,
     /// Who may ask about which task.
@@ -86,12 +87,11 @@ impl Core {
         let mut key = [0u8; 32];
         getrandom::fill(&mut key).map_err(|e| Error::internal(format!("no random numbers: {e}")))?;
         let state = RequestStateCodec::try_new(key).map_err(Error::internal)?;
-        let toolbox = Toolbox::new(&gate.catalogue(), settings.all_tools);
         Ok(Self {
             inner: Arc::new(Inner {
                 gate,
                 settings,
-                toolbox,
+                toolbox: OnceLock::new(),
                 presence: Presence::default(),
                 tasks: TaskManager::new(),
                 task_owners: Mutex::new(HashMap::new()),
@@ -105,7 +105,8 @@ impl Core {
     }
 
     fn toolbox(&self) -> &Toolbox {
-        &self.inner.toolbox
+        let inner = &self.inner;
+        inner.toolbox.get_or_init(|| Toolbox::new(&inner.gate.catalogue(), inner.settings.all_tools))
     }
 }
 
