@@ -99,6 +99,8 @@ pub(super) struct Times {
     pub(super) still_coming: Duration,
     /// Between two lists where watching is not allowed.
     pub(super) poll_every: Duration,
+    /// Between two tries of what is forbidden, or not there.
+    pub(super) refused_again: Duration,
 }
 
 impl Default for Times {
@@ -108,6 +110,7 @@ impl Default for Times {
             bookmark_within: Duration::from_secs(10),
             still_coming: Duration::from_secs(3),
             poll_every: Duration::from_secs(5),
+            refused_again: Duration::from_secs(30),
         }
     }
 }

@@ -163,16 +163,20 @@ impl Pump {
         }
     }
 
-    /// Says why it is given up, and returns once somebody asks again or the kubeconfig changed.
+    /// Says why it is given up, and returns once somebody asks again or the kubeconfig changed. A right may be given
+    /// and a kind be made without anybody here: that is looked at now and then, and the error stays meanwhile.
     async fn fail(&mut self, error: Error) {
         let mut restarts = self.hub.restarts();
+        let may_pass = matches!(error.http_status(), Some(403 | 404));
         self.hub.set_phase(Phase::Failed { error: error.into() });
+        (self.streaming, self.unwatchable) = (true, None);
         tokio::select! {
             () = self.hub.poked() => {}
             _ = restarts.changed() => {}
+            () = tokio::time::sleep(self.times.refused_again), if may_pass => return,
         }
         self.hub.set_phase(Phase::Connecting);
-        (self.streaming, self.unwatchable, self.failures) = (true, None, 0);
+        self.failures = 0;
         self.broken_since = None;
     }
 

@@ -98,6 +98,7 @@ async fn bench(script: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -
         bookmark_within: Duration::from_millis(400),
         still_coming: Duration::from_millis(100),
         poll_every: Duration::from_millis(50),
+        refused_again: Duration::from_secs(2),
     };
     Bench { cluster: Cluster::new(Settings::of(&file, "c"), times), asked }
 }
@@ -406,6 +407,18 @@ async fn where_nothing_is_allowed_it_fails_once_and_a_new_reader_tries_again() {
     assert_eq!(bench.asked.lock().len(), 2);
     let listing = bench.cluster.rows(pods(), Duration::from_secs(5)).await.unwrap();
     assert_eq!(listing.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_allowed_later_comes_without_a_new_reader() {
+    let bench = bench(|count, _| match count {
+        0 | 1 => Answer::status(403, "Forbidden"),
+        _ => Answer::watch(PROTOBUF, vec![event("ADDED", "a", 1), end(1)], Then::StayOpen),
+    })
+    .await;
+    let mut reader = Reader::new(bench.cluster.watch(pods()));
+    reader.until("failure", |r| matches!(r.phase, Phase::Failed { .. })).await;
+    reader.until("the list", |r| r.has(&[("a", 1)]) && r.phase == Phase::Live).await;
 }
 
 #[tokio::test]
