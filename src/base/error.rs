@@ -94,9 +94,13 @@ impl Code {
 
     fn row(self) -> (&'static str, u16, u8, i32, &'static str) {
         match self {
-            Code::InvalidArgument => {
-                ("invalid_argument", 400, 2, -32602, "Check the arguments against the operation's schema.")
-            }
+            Code::InvalidArgument => (
+                "invalid_argument",
+                400,
+                2,
+                -32602,
+                "Look at what it takes: --help says it in a shell, operation_list to an agent.",
+            ),
             Code::NotFound => ("not_found", 404, 4, -32002, "List what is there and try one of those names."),
             Code::AlreadyExists => {
                 ("already_exists", 409, 5, -32003, "Choose another name, or change the one that is there.")

@@ -194,6 +194,12 @@ pub fn cell(value: &Value) -> String {
         Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
         Value::Number(n) => n.to_string(),
         Value::Array(items) if !nested(value) => items.iter().map(cell).collect::<Vec<_>>().join(","),
+        // Somebody or something that has a name goes by it.
+        Value::Object(fields) => match (fields.get("kind"), fields.get("name")) {
+            (Some(Value::String(kind)), Some(Value::String(name))) => format!("{kind} {name}"),
+            (_, Some(Value::String(name))) => name.clone(),
+            _ => value.to_string(),
+        },
         other => other.to_string(),
     }
 }
@@ -230,6 +236,14 @@ mod tests {
         let rendered =
             table(json!({"total": 2, "clusters": [{"name": "a", "pods": 5}, {"name": "b", "pods": 12}]}));
         assert_eq!(rendered.out, "NAME   PODS\na         5\nb        12\n");
+    }
+
+    #[test]
+    fn what_has_a_name_goes_by_it_in_a_cell() {
+        let rendered = table(json!({"messages": [
+            {"number": 1, "from": {"kind": "agent", "name": "claude", "role": "agent"}, "about": {"x": 1}},
+        ]}));
+        assert_eq!(rendered.out, "NUMBER   FROM           ABOUT\n     1   agent claude   {\"x\":1}\n");
     }
 
     #[test]

@@ -246,12 +246,12 @@ async fn follow(cx: Context, filter: AuditFilter, sender: TableSender) {
 /// The name of a row is its sequence number.
 fn columns() -> Arc<[Column]> {
     [
-        Column::new("KIND", ColumnKind::Status).rank(1),
+        Column::new("KIND", ColumnKind::Status).rank(4),
         Column::new("ACTOR", ColumnKind::Text).rank(0),
         Column::new("OPERATION", ColumnKind::Text).rank(0),
         Column::new("TARGET", ColumnKind::Text).rank(2),
-        Column::new("OUTCOME", ColumnKind::Status).rank(2),
-        Column::new("MS", ColumnKind::Number).rank(4),
+        Column::new("OUTCOME", ColumnKind::Status).rank(1),
+        Column::new("MS", ColumnKind::Number).rank(5),
         Column::new("SAME AS", ColumnKind::Text).rank(6).wide(),
         Column::new("DOOR", ColumnKind::Text).rank(5).wide(),
         Column::new("ROLE", ColumnKind::Text).rank(6).wide(),

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::Deck;
-use crate::base::{Error, Result};
+use super::input::{Object, Within};
+use crate::base::{Code, Error, Result};
 use crate::bus::{Event, MessageKind};
 use crate::gate::{
     Context, Definition, Effect, Frame, Method, Operation, Record, Right, Spec, Talk, Target, Watch, define,
@@ -25,6 +26,9 @@ pub const LIST: &[Definition<Deck>] = &[
     define::<MessageSend>(),
     define::<MessageList>(),
 ];
+
+/// How long a server may take to say whether the object that somebody points at is there.
+const A_LOOK: Duration = Duration::from_secs(2);
 
 /// An operation that others see and that changes nothing outside the session.
 const fn presence(name: &'static str, method: Method, path: &'static str, summary: &'static str) -> Spec {
@@ -264,6 +268,19 @@ fn posted(deck: &Deck, cx: &Context, outgoing: Outgoing) -> PostedOutput {
     PostedOutput { number, present: others }
 }
 
+/// An error where the object is surely not there. A server that cannot be asked now, or not by whoever points,
+/// does not keep anybody from pointing.
+async fn is_there(deck: &Deck, about: &ObjectRef) -> Result<()> {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let within = Within { cluster: given(&about.cluster), namespace: given(&about.namespace) };
+    let object = Object { kind: about.kind.clone(), name: about.name.clone(), within };
+    let look = async { Ok::<_, Error>(object.place(deck).await?.get().await?) };
+    match tokio::time::timeout(A_LOOK, look).await {
+        Ok(Err(error)) if error.code == Code::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 struct ObjectPoint;
 
 impl Operation for ObjectPoint {
@@ -296,6 +313,7 @@ impl Operation for ObjectPoint {
             name: input.name,
             field: input.field,
         };
+        is_there(&deck, &about).await?;
         Ok(posted(
             &deck,
             &cx,

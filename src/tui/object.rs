@@ -166,6 +166,7 @@ pub enum Route {
     Audit,
     Timeline,
     Participants,
+    Messages,
     Grants,
     /// Every workload in one table, of these namespaces if not the session's.
     Workloads(Option<Namespaces>),

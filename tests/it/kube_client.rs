@@ -15,7 +15,7 @@ use crate::kubelet::{json, lines};
 use crate::relay::{Kind, Relay};
 
 /// The bed's kubeconfig with other words for its cluster and user, in the test's own directory.
-fn kubeconfig(home: &Home, bed: &Bed, cluster: Value, user: Value) -> PathBuf {
+pub fn kubeconfig(home: &Home, bed: &Bed, cluster: Value, user: Value) -> PathBuf {
     let mut all: Value = serde_json::from_slice(&std::fs::read(&bed.kubeconfig).unwrap()).unwrap();
     for (key, word) in cluster.as_object().unwrap() {
         all["clusters"][0]["cluster"][key] = word.clone();
@@ -82,7 +82,7 @@ fn pod(name: &str, namespace: &str) -> String {
     )
 }
 
-fn make(bed: &Bed, name: &str, namespace: &str) {
+pub fn make(bed: &Bed, name: &str, namespace: &str) {
     bed.kubectl(&["create", "-f", "-"], Some(&pod(name, namespace)));
 }
 

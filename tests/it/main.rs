@@ -16,6 +16,7 @@ mod bed;
 mod clusters;
 mod console;
 mod doors;
+mod faults;
 mod files;
 mod heirs;
 mod helm;

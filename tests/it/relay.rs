@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// How a connection begins, before bytes pass both ways.
@@ -23,6 +23,8 @@ pub struct Relay {
     /// Bytes that the server has sent.
     pub sent: Arc<AtomicU64>,
     open: Arc<Mutex<Vec<TcpStream>>>,
+    /// New connections are closed at once.
+    closed: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -43,11 +45,16 @@ impl Relay {
             asked: Arc::default(),
             sent: Arc::default(),
             open: Arc::default(),
+            closed: Arc::default(),
         };
         let server = server.trim_start_matches("https://").trim_start_matches("http://").to_owned();
         let (asked, open, sent) = (relay.asked.clone(), relay.open.clone(), relay.sent.clone());
+        let closed = relay.closed.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                if closed.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let (server, asked, open, sent) = (server.clone(), asked.clone(), open.clone(), sent.clone());
                 std::thread::spawn(move || {
                     let mut client = client;
@@ -67,6 +74,16 @@ impl Relay {
 
     pub fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}", self.address)
+    }
+
+    /// Ends every connection, and takes none until it is opened.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.cut();
+    }
+
+    pub fn reopen(&self) {
+        self.closed.store(false, Ordering::Relaxed);
     }
 
     /// Ends every connection of now.

@@ -86,6 +86,7 @@ impl App {
             Command::Approvals => Route::Approvals(None),
             Command::Timeline => Route::Timeline,
             Command::Participants => Route::Participants,
+            Command::Messages => Route::Messages,
             Command::Grants => Route::Grants,
             Command::Workloads(namespaces) => Route::Workloads(namespaces),
             Command::Xray(kind, namespaces) => Route::Xray(self.resolve_kind(&kind), namespaces),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{App, Dirty, Outbound};
 use crate::base::{Actor, SafeText};
-use crate::bus::{CallPhase, Event, Level};
+use crate::bus::{CallPhase, Event, Level, MessageKind};
 use crate::gate::{Frame, Reply, Request};
 use crate::rows::Table;
 use crate::tui::effect::{Flash, Message, PaneId, Ticket};
@@ -203,6 +203,14 @@ impl App {
             // The timeline has it too; what is this bad must not pass unseen.
             Event::Notice { level: level @ Level::Error, text } => {
                 self.show(Flash { level: *level, text: text.clone(), next: None }, 30, true);
+            }
+            // On a narrow screen no timeline shows what an assistant answers.
+            Event::Message(said)
+                if said.kind != MessageKind::Point && !said.from.same_as(&self.shared.actor) =>
+            {
+                let text = SafeText::new(&format!("{}: {}", said.from.name, said.text));
+                let next = Some(":messages has all of it.".to_owned());
+                self.show(Flash { level: Level::Info, text: text.to_string(), next }, 15, false);
             }
             Event::Call(_) | Event::Message(_) | Event::Store { .. } | Event::Notice { .. } => {}
         }

@@ -17,6 +17,7 @@ mod grants;
 pub mod helm;
 pub mod help;
 pub mod logs;
+mod messages;
 pub mod palette;
 pub mod participants;
 pub mod rbac;
@@ -73,6 +74,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Revisions(object) => Box::new(revisions::pane(object)),
         Route::Forwards(of) => Box::new(forwards::pane(of.as_ref())),
         Route::Participants => Box::new(participants::pane()),
+        Route::Messages => Box::new(messages::pane()),
         Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),
         Route::Logs(target) => Box::new(logs::LogsPane::new(target)),

@@ -38,7 +38,8 @@ pub const FRAME_ROWS: u16 = 3;
 /// What the keymap says of the keys that hold in these modes of a dialog: the bar that is drawn in its frame.
 pub fn keys(look: &Look<'_>, modes: &[CompactString]) -> Vec<(CompactString, CompactString)> {
     let modes: Vec<CompactString> = modes.iter().cloned().chain(["dialog".into()]).collect();
-    let bindings = look.shared.keymap.bindings(&modes).map(|(_, b)| b).filter(|b| b.bar);
+    let bindings = look.shared.keymap.bindings(&modes).map(|(_, b)| b);
+    let bindings = bindings.filter(|b| b.bar && !(look.shared.read_only && b.action.changes()));
     // The way out stands last, whatever mode it is of.
     let (mut all, out): (Vec<_>, Vec<_>) = bindings.partition(|b| b.action.name != "cancel");
     all.extend(out);
