@@ -410,18 +410,6 @@ async fn where_nothing_is_allowed_it_fails_once_and_a_new_reader_tries_again() {
 }
 
 #[tokio::test]
-async fn what_is_allowed_later_comes_without_a_new_reader() {
-    let bench = bench(|count, _| match count {
-        0 | 1 => Answer::status(403, "Forbidden"),
-        _ => Answer::watch(PROTOBUF, vec![event("ADDED", "a", 1), end(1)], Then::StayOpen),
-    })
-    .await;
-    let mut reader = Reader::new(bench.cluster.watch(pods()));
-    reader.until("failure", |r| matches!(r.phase, Phase::Failed { .. })).await;
-    reader.until("the list", |r| r.has(&[("a", 1)]) && r.phase == Phase::Live).await;
-}
-
-#[tokio::test]
 async fn pods_in_json_are_read_as_well() {
     let bench = bench(|_, _| {
         let text = concat!(

@@ -109,7 +109,8 @@ impl Content for Messages {
             cx.flash(Flash::info("there is no message under the cursor"));
             return Handled::Yes;
         };
-        let found = self.all.iter().find(|m| m["number"].to_string() == selected.uid.as_str());
+        let number = selected.uid.parse::<u64>().ok();
+        let found = self.all.iter().find(|m| m["number"].as_u64() == number);
         if let Some(message) = found {
             cx.push(Box::new(TextPane::value("message", selected.uid.to_string(), message)));
         }
