@@ -61,6 +61,25 @@ pub struct Kubernetes {
     pub context: String,
     /// The namespace to start in. Empty: the context's own.
     pub namespace: String,
+    /// Where the past of a cluster's CPU and memory is read from, for advice on requests. A list of
+    /// {cluster, url, token_file, matchers}.
+    pub prometheus: Vec<Prometheus>,
+}
+
+/// One cluster's Prometheus, or what speaks its HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prometheus {
+    /// The kubeconfig context.
+    pub cluster: String,
+    /// Such as https://prometheus.example:9090, with a path where it has one.
+    pub url: String,
+    /// A file with a bearer token, read at each use. Empty: none is sent.
+    #[serde(default)]
+    pub token_file: PathBuf,
+    /// More label matchers, where it has the series of several clusters: cluster="eu-1".
+    #[serde(default)]
+    pub matchers: String,
 }
 
 /// The terminal console.

@@ -55,7 +55,7 @@ impl Writer {
         let mut out: String = delta.sources.iter().filter_map(source).collect();
         if let Some(columns) = &delta.columns {
             self.columns = columns.to_vec();
-            self.shown = (0..columns.len()).filter(|i| !columns[*i].wide).collect();
+            self.shown = (0..columns.len()).filter(|i| columns[*i].is_usual()).collect();
             self.header_written = false;
         }
         // As a delta is applied: what goes, then what comes.
@@ -142,7 +142,7 @@ fn is_loading(state: &SourceState) -> bool {
 fn source(state: &SourceState) -> Option<String> {
     use crate::rows::Phase;
     let text = match &state.phase {
-        Phase::Connecting | Phase::Loading { .. } | Phase::Live => return None,
+        Phase::Connecting | Phase::Loading { .. } | Phase::Live => state.note.clone()?,
         Phase::Polling { every_seconds, reason } => format!("listed every {every_seconds} s: {reason}"),
         Phase::Reconnecting { reason, attempt, .. } => format!("reconnecting, try {attempt}: {reason}"),
         Phase::Failed { error } => format!("failed: {error}"),
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_first_rows_come_in_order_under_a_header_and_changes_follow() {
         let columns = || [Column::new("N", ColumnKind::Number), Column::new("W", ColumnKind::Text).wide()];
-        let phase = |phase: Phase| vec![SourceState { cluster: "c".into(), phase }];
+        let phase = |phase: Phase| vec![SourceState::new("c".into(), phase)];
         let loading = TableDelta {
             columns: Some(columns().into()),
             upserts: vec![row("bb", 1)],

@@ -27,6 +27,7 @@ use super::kinds::{Kinds, Resource};
 use super::settings::{Prepared, Settings};
 use super::stream::ByteStream;
 use super::upgrade;
+use super::usage::Metrics;
 use super::watch::{Times, Watches};
 
 /// No single answer that is held whole may be larger.
@@ -42,6 +43,7 @@ pub struct Cluster {
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     discovery: Discovery,
     watches: Watches,
+    metrics: Metrics,
     health: Health,
 }
 
@@ -80,6 +82,7 @@ impl Cluster {
             connection: tokio::sync::Mutex::default(),
             discovery: Discovery::default(),
             watches: Watches::new(times),
+            metrics: Metrics::new(times.pace),
             health: Health::default(),
         })
     }
@@ -99,6 +102,10 @@ impl Cluster {
 
     pub(super) fn watches(&self) -> &Watches {
         &self.watches
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The context's name.

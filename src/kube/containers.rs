@@ -7,11 +7,12 @@ use compact_str::{CompactString, format_compact};
 use serde_json::Value;
 
 use super::objects::describe::part::text as text_of;
+use super::usage::{self, Shares};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, Tone};
 
 /// The columns of [`rows`], after NAME, which is the container's.
 pub(super) fn columns() -> Arc<[Column]> {
-    [
+    let before = [
         Column::new("IDX", ColumnKind::Number).rank(8),
         Column::new("KIND", ColumnKind::Text).rank(5),
         Column::new("IMAGE", ColumnKind::Text).rank(3),
@@ -20,12 +21,9 @@ pub(super) fn columns() -> Arc<[Column]> {
         Column::new("RESTARTS", ColumnKind::Number).rank(2),
         Column::new("LAST", ColumnKind::Text).rank(4),
         Column::new("PROBES(L:R:S)", ColumnKind::Text).rank(7),
-        Column::new("CPU/R:L", ColumnKind::Text).rank(6),
-        Column::new("MEM/R:L", ColumnKind::Text).rank(6),
-        Column::new("PORTS", ColumnKind::Text).rank(7),
-        Column::new("AGE", ColumnKind::Age).rank(3),
-    ]
-    .into()
+    ];
+    let after = [Column::new("PORTS", ColumnKind::Text).rank(7), Column::new("AGE", ColumnKind::Age).rank(3)];
+    before.into_iter().chain(usage::columns(false)).chain(after).collect()
 }
 
 /// What a container is in its pod.
@@ -96,7 +94,8 @@ fn row(cluster: &Arc<str>, pod: &Value, spec: &Value, status: &Value, part: Part
         .and_then(|at| at.parse::<jiff::Timestamp>().ok());
     let text = |text: String| if text.is_empty() { Cell::Unknown } else { Cell::text(text) };
     let number = |n: Option<i64>| n.map_or(Cell::Unknown, Cell::Number);
-    let cells = [
+    let limits = Shares::of(spec.pointer("/resources").unwrap_or(&Value::Null)).cells();
+    let before = [
         Cell::Number(i64::try_from(index).unwrap_or(i64::MAX)),
         Cell::text(part.word()),
         text(text_of(spec, "/image")),
@@ -111,14 +110,13 @@ fn row(cluster: &Arc<str>, pod: &Value, spec: &Value, status: &Value, part: Part
         number(status.pointer("/restartCount").and_then(Value::as_i64)),
         text(last(status)),
         Cell::text(probes(spec)),
-        Cell::text(amounts(spec, "cpu")),
-        Cell::text(amounts(spec, "memory")),
-        text(ports(spec)),
-        since.map_or(Cell::Unknown, |t| Cell::Time(t.as_second())),
     ];
+    let after = [text(ports(spec)), since.map_or(Cell::Unknown, |t| Cell::Time(t.as_second()))];
+    // What it takes is put in when it is told.
+    let unknown = std::iter::repeat_n(Cell::Unknown, usage::LIMITS);
     Row {
         key: RowKey::new(cluster.clone(), text_of(pod, "/metadata/namespace"), text_of(spec, "/name")),
-        cells: Box::new(cells),
+        cells: before.into_iter().chain(unknown).chain(limits).chain(after).collect(),
         tone,
         uid: CompactString::new(text_of(status, "/containerID")),
     }
@@ -175,15 +173,6 @@ fn probes(spec: &Value) -> String {
     format!("{}:{}:{}", has("livenessProbe"), has("readinessProbe"), has("startupProbe"))
 }
 
-/// What is requested and what is the limit: `100m:500m`; unset is "–", which is no zero.
-fn amounts(spec: &Value, resource: &str) -> String {
-    let amount = |which: &str| {
-        let text = text_of(spec, &format!("/resources/{which}/{resource}"));
-        if text.is_empty() { "–".to_owned() } else { text }
-    };
-    format!("{}:{}", amount("requests"), amount("limits"))
-}
-
 /// `http:8080 53/UDP`.
 fn ports(spec: &Value) -> String {
     let port = |p: &Value| {
@@ -232,7 +221,7 @@ mod tests {
     }
 
     fn line(row: &Row) -> String {
-        let texts: Vec<_> = row.cells.iter().take(11).map(|c| c.display(0).to_string()).collect();
+        let texts: Vec<_> = row.cells.iter().take(19).map(|c| c.display(0).to_string()).collect();
         format!("{} {}", row.key.name, texts.join(" "))
     }
 
@@ -243,11 +232,11 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "migrate 1 init m:1 – Completed 0 – off:off:off –:– –:– –",
-                "proxy 2 sidecar p:1 true Running 1 – off:off:off –:– –:– –",
-                "app 3 main app:2 false CrashLoopBackOff 14 OOMKilled (137) on:off:on 100m:– 64Mi:128Mi http:8080 53/UDP",
-                "fresh 4 main f:1 – – – – off:off:off –:– –:– –",
-                "debugger 5 ephemeral busybox – Running 0 – off:off:off –:– –:– –",
+                "migrate 1 init m:1 – Completed 0 – off:off:off – – – – – – – – – – –",
+                "proxy 2 sidecar p:1 true Running 1 – off:off:off – – – – – – – – – – –",
+                "app 3 main app:2 false CrashLoopBackOff 14 OOMKilled (137) on:off:on – – – – – – 100m – 64Mi 128Mi http:8080 53/UDP",
+                "fresh 4 main f:1 – – – – off:off:off – – – – – – – – – – –",
+                "debugger 5 ephemeral busybox – Running 0 – off:off:off – – – – – – – – – – –",
             ]
         );
         let tones: Vec<_> = rows.iter().map(|r| r.tone).collect();

@@ -56,6 +56,10 @@ impl Resource {
         self.group.is_empty() && &*self.plural == "pods"
     }
 
+    pub fn is_nodes(&self) -> bool {
+        self.group.is_empty() && &*self.plural == "nodes"
+    }
+
     /// The path of all objects, of those of a namespace, or of one of them. A namespace is left out
     /// for what has none; names are percent-encoded.
     pub fn path(&self, namespace: Option<&str>, name: Option<&str>) -> String {
@@ -163,6 +167,14 @@ impl Kinds {
             }
             _ => None,
         }
+    }
+
+    /// Whether a group is there whose server does not answer.
+    pub fn is_broken(&self, group: &str) -> bool {
+        let named = |warning: &String| {
+            warning.strip_prefix("the API group ").is_some_and(|rest| rest.starts_with(&format!("{group}/")))
+        };
+        self.warnings.iter().any(named)
     }
 
     /// The name most like `text`.

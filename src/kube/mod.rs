@@ -30,6 +30,7 @@ mod settings;
 mod stream;
 mod tables;
 mod upgrade;
+pub mod usage;
 mod watch;
 mod wire;
 

@@ -137,7 +137,7 @@ impl Clusters {
             sender.merge(TableDelta {
                 removed: removed.collect(),
                 upserts: new.iter().map(|o| Arc::new(o.row())).collect(),
-                sources: vec![SourceState { cluster: "".into(), phase: self.phase() }],
+                sources: vec![SourceState::new("".into(), self.phase())],
                 ..TableDelta::default()
             });
             names = now;

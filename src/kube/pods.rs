@@ -7,23 +7,26 @@ use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 
+use super::usage;
 use super::wire::{Condition, Container, ContainerState, ContainerStatus, Pod};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, Tone};
 
 /// The columns of [`row`], after CLUSTER, NAMESPACE and NAME.
 pub(super) fn columns() -> Arc<[Column]> {
-    [
+    let before = [
         Column::new("READY", ColumnKind::Ratio).rank(1),
         Column::new("STATUS", ColumnKind::Status).rank(0),
         Column::new("RESTARTS", ColumnKind::Number).rank(2),
         Column::new("LAST RESTART", ColumnKind::Age).rank(8).wide(),
+    ];
+    let after = [
         Column::new("IP", ColumnKind::Text).rank(7),
         Column::new("NODE", ColumnKind::Text).rank(6),
         Column::new("QOS", ColumnKind::Text).rank(9).wide(),
         Column::new("SERVICE-ACCOUNT", ColumnKind::Text).rank(9).wide(),
         Column::new("AGE", ColumnKind::Age).rank(3),
-    ]
-    .into()
+    ];
+    before.into_iter().chain(usage::columns(true)).chain(after).collect()
 }
 
 /// What kubectl would print of a pod.
@@ -45,11 +48,24 @@ pub(super) fn row(cluster: &Arc<str>, pod: &Pod) -> Row {
     let text = |text: Option<&str>| text.filter(|t| !t.is_empty()).map_or(Cell::Unknown, Cell::text);
     let time = |at: Option<i64>| at.map_or(Cell::Unknown, Cell::Time);
     let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
+    let unknown = || Cell::Unknown;
+    let [cpu_request, cpu_limit, memory_request, memory_limit] = usage::limits(pod).cells();
     let cells = [
         Cell::Ratio(summary.ready, summary.total),
         Cell::Status(summary.status, tone),
         Cell::Number(summary.restarts),
         time(summary.last_restart),
+        // What it takes is put in when it is told.
+        unknown(),
+        unknown(),
+        unknown(),
+        unknown(),
+        unknown(),
+        unknown(),
+        cpu_request,
+        cpu_limit,
+        memory_request,
+        memory_limit,
         text(status.and_then(|s| s.pod_ips.first()).map(|ip| &*ip.ip)),
         text(spec.map(|s| &*s.node_name)),
         text(status.map(|s| &*s.qos_class)),
@@ -494,6 +510,6 @@ mod tests {
         let row = row(&"c".into(), &pod);
         assert_eq!(row.cells.len(), columns().len());
         assert_eq!(row.key, RowKey::new("c", "s", "n"));
-        assert_eq!(row.cells[4], Cell::Unknown);
+        assert_eq!(row.cells[14], Cell::Unknown);
     }
 }

@@ -37,6 +37,16 @@ pub(super) fn millicores(text: &str) -> Option<i64> {
     thousandths(text)
 }
 
+/// CPU in nanocores: what the metrics API gives, exactly.
+pub(super) fn nanocores(text: &str) -> Option<i64> {
+    let whole = |digits: &str, scale: i64| digits.parse::<i64>().ok()?.checked_mul(scale);
+    match text.trim().split_at_checked(text.trim().len().saturating_sub(1))? {
+        (digits, "n") => whole(digits, 1),
+        (digits, "u") => whole(digits, 1_000),
+        _ => thousandths(text)?.checked_mul(1_000_000),
+    }
+}
+
 /// Memory or storage in bytes.
 pub(super) fn bytes(text: &str) -> Option<i64> {
     let text = text.trim();
@@ -80,6 +90,17 @@ mod tests {
         for (text, expected) in cpu {
             assert_eq!(millicores(text), Some(expected), "{text}");
         }
+        let nano = [
+            ("61469244n", 61_469_244),
+            ("62u", 62_000),
+            ("250m", 250_000_000),
+            ("0", 0),
+            ("2", 2_000_000_000),
+        ];
+        for (text, expected) in nano {
+            assert_eq!(nanocores(text), Some(expected), "{text}");
+        }
+        assert_eq!((nanocores(""), nanocores("n"), nanocores("xm")), (None, None, None));
         let memory = [
             ("128974848", 128_974_848),
             ("129e6", 129_000_000),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::quantity;
 use super::wire::{ColumnDefinition, JsonTable};
+use super::{quantity, usage};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, Tone};
 
 /// How the columns of one watch become cells. Only the first event of a watch has the definitions.
@@ -16,6 +17,8 @@ pub(super) struct Layout {
     map: Vec<Option<ColumnKind>>,
     /// Whether each kept column counts time from the object's creation.
     created: Vec<bool>,
+    /// Whether the columns of a node's figures stand at the end.
+    nodes: bool,
     pub(super) columns: Arc<[Column]>,
 }
 
@@ -35,19 +38,34 @@ impl Layout {
                 name: CompactString::from(name),
                 kind,
                 wide: definition.priority > 0,
+                hidden: false,
                 rank: 0,
             });
         }
         for column in &mut columns {
             column.rank = rank(column);
         }
-        Self { map, created, columns: columns.into() }
+        Self { map, created, nodes: false, columns: columns.into() }
+    }
+
+    /// With what a node takes and has to give.
+    #[must_use]
+    pub(super) fn of_nodes(self) -> Self {
+        let columns = self.columns.iter().cloned().chain(usage::node_columns()).collect();
+        Self { nodes: true, columns, ..self }
+    }
+
+    /// The cells at the end, of a node whose status is given.
+    fn node_cells(&self, status: Option<&RawValue>, cells: &mut Vec<Cell>) {
+        if self.nodes {
+            cells.extend(usage::node_cells(status.and_then(|s| usage::node_allocatable(s.get()))));
+        }
     }
 
     /// For a server that makes no Table of a kind: what every object has.
     pub(super) fn plain() -> Self {
         let columns = [Column::new("AGE", ColumnKind::Age).rank(3)].into();
-        Self { map: Vec::new(), created: vec![true], columns }
+        Self { map: Vec::new(), created: vec![true], nodes: false, columns }
     }
 
     /// The rows of a Table. `now` turns ages that the server wrote as text back into times.
@@ -71,7 +89,8 @@ impl Layout {
                     _ => cell(kind, value, now),
                 });
             }
-            cells.resize(self.columns.len(), Cell::Unknown);
+            cells.resize(self.created.len(), Cell::Unknown);
+            self.node_cells(row.object.status, &mut cells);
             let tone = if meta.deletion_timestamp.is_some() { Tone::Killed } else { tone(&cells) };
             let key = RowKey::new(cluster.clone(), &meta.namespace, &meta.name);
             let row = Row { key, cells: cells.into(), tone, uid: CompactString::new(&meta.uid) };
@@ -82,10 +101,11 @@ impl Layout {
             let age = meta.creation_timestamp.map_or(Cell::Unknown, |t| Cell::Time(t.seconds));
             let key = RowKey::new(cluster.clone(), &meta.namespace, &meta.name);
             let tone = if meta.deletion_timestamp.is_some() { Tone::Killed } else { Tone::Normal };
-            let mut cells = vec![Cell::Unknown; self.columns.len()];
+            let mut cells = vec![Cell::Unknown; self.created.len()];
             if let Some(at) = self.created.iter().position(|c| *c) {
                 cells[at] = age;
             }
+            self.node_cells(object.status, &mut cells);
             let row = Row { key, cells: cells.into(), tone, uid: CompactString::new(&meta.uid) };
             out(row, &meta.resource_version);
         }

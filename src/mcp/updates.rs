@@ -218,7 +218,7 @@ mod tests {
             tone: Tone::Normal,
             uid: "u".into(),
         };
-        let live = live.then(|| SourceState { cluster: "c".into(), phase: Phase::Live });
+        let live = live.then(|| SourceState::new("c".into(), Phase::Live));
         Frame::Table(TableDelta {
             upserts: vec![Arc::new(row)],
             sources: live.into_iter().collect(),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::{Error, Result};
-use crate::kube::{Cluster, Listing, Selection};
+use crate::kube::{Cluster, Listing, Selection, usage};
 use crate::rows::filter::{Filter, Shape, Sieve, Tester};
 use crate::rows::spec::ColumnSpec;
 use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, Tone};
@@ -65,9 +65,23 @@ pub struct Wanted {
     pub now: i64,
 }
 
+impl Wanted {
+    /// Whether what pods and nodes take is asked for: it costs a question more.
+    fn wants_figures(&self) -> bool {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '/');
+        let filter = self.filter.as_deref().unwrap_or_default();
+        let mut named = self.columns.iter().flatten().map(String::as_str);
+        named.any(usage::is_figure) || filter.split(|c: char| !word(c)).any(usage::is_figure)
+    }
+}
+
 /// Reads a selection and makes the page wanted of it, off the runtime's workers.
 pub async fn page(cluster: &Arc<Cluster>, selection: Selection, wanted: Wanted) -> Result<Page> {
-    let listing = cluster.rows(selection, PATIENCE).await?;
+    let listing = if wanted.wants_figures() {
+        cluster.rows_measured(selection, PATIENCE).await?
+    } else {
+        cluster.rows(selection, PATIENCE).await?
+    };
     tokio::task::spawn_blocking(move || paged(listing, &wanted)).await.map_err(Error::internal)?
 }
 
@@ -115,7 +129,7 @@ pub fn sifted(mut feed: TableFeed, filter: Option<String>, namespaces: bool) -> 
             let wrong = delta.columns.as_ref().and_then(|columns| understood(&text, columns).err());
             if let Some(error) = wrong {
                 let phase = Phase::Failed { error };
-                let sources = vec![SourceState { cluster: "".into(), phase }];
+                let sources = vec![SourceState::new("".into(), phase)];
                 sender.merge(TableDelta { sources, ..TableDelta::default() });
                 return;
             }
@@ -130,14 +144,14 @@ pub fn sifted(mut feed: TableFeed, filter: Option<String>, namespaces: bool) -> 
 
 /// The page wanted of a listing.
 pub fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
-    let Listing { columns, mut rows, phase } = listing;
+    let Listing { columns, mut rows, phase, note: figures } = listing;
     if let Some(text) = &wanted.filter {
         let filter = understood(text, &columns)?;
         let shape = Shape::usual(&columns, false, wanted.namespaces);
         let mut tester = Tester::new(&filter, &shape, wanted.now);
         rows.retain(|row| tester.passes(row));
     }
-    let mut page = Page { total: rows.len(), note: note(&phase), ..Page::default() };
+    let mut page = Page { total: rows.len(), note: note(&phase).or(figures), ..Page::default() };
     let status = columns.iter().position(|c| c.kind == ColumnKind::Status);
     for row in &rows {
         page.faults += usize::from(is_fault(row));
@@ -246,7 +260,7 @@ fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
     }
     picked.push(Picked::Name);
     if wanted.usual.is_empty() {
-        let shown = |c: &Column| !c.wide || wanted.added.iter().any(|name| *name == c.name);
+        let shown = |c: &Column| c.is_usual() || wanted.added.iter().any(|name| *name == c.name);
         picked.extend(columns.iter().enumerate().filter(|(_, c)| shown(c)).map(|(at, _)| Picked::Cell(at)));
     } else {
         picked.extend(wanted.usual.iter().filter_map(|name| find(name)));
@@ -275,6 +289,7 @@ mod tests {
             columns: [Column::new("STATUS", ColumnKind::Status), Column::new("AGE", ColumnKind::Age)].into(),
             rows: (0..count).rev().map(row).collect(),
             phase: Phase::Live,
+            note: None,
         }
     }
 
@@ -306,6 +321,19 @@ mod tests {
         assert!(error.message.contains("did you mean STATUS?"), "{}", error.message);
         let error = paged(listing(1), &wanted("app=web && status=failed")).unwrap_err();
         assert!(error.next_step().contains("argument labels"), "{}", error.next_step());
+    }
+
+    #[test]
+    fn figures_are_asked_for_only_where_they_are_wanted() {
+        let wants = |columns: &[&str], filter: &str| {
+            let columns = columns.iter().map(|c| (*c).to_owned()).collect();
+            Wanted { columns: Some(columns), filter: Some(filter.to_owned()), ..Wanted::default() }
+                .wants_figures()
+        };
+        assert!(
+            wants(&["name", "%cpu/l"], "") && wants(&[], "cpu>500m && !done") && wants(&[], "a || MEM>=1Gi")
+        );
+        assert!(!wants(&["name", "CPU/R"], "status=running") && !wants(&[], "memcached"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod resource;
 mod rollout;
 mod session;
 mod token;
+mod usage;
 mod workload;
 mod xray;
 
@@ -97,6 +98,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     rollout::LIST,
     session::LIST,
     token::LIST,
+    usage::LIST,
     workload::LIST,
     xray::LIST,
 ];

@@ -15,7 +15,8 @@ use crate::base::Result;
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
 use crate::kube::{Cluster, Listing, Selection};
 use crate::rows::{
-    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone, feed,
+    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone,
+    feed, spark,
 };
 
 pub const LIST: &[Definition<Deck>] = &[define::<WorkloadList>(), define::<PulseList>()];
@@ -183,7 +184,8 @@ impl Operation for WorkloadList {
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         let cluster = input.query.fill(&deck)?;
-        let mut all = Listing { columns: workload_columns(), rows: Vec::new(), phase: Phase::Live };
+        let mut all =
+            Listing { columns: workload_columns(), rows: Vec::new(), phase: Phase::Live, note: None };
         for (kind, id) in WORKLOADS {
             let selection = input.query.clone().selection(cluster.resolve(id).await?, None)?;
             let listing = cluster.rows(selection, listing::PATIENCE).await?;
@@ -228,7 +230,7 @@ async fn merge_workloads(mut told: mpsc::Receiver<Told>, sender: TableSender, cl
         sender.merge(TableDelta {
             removed: delta.removed.iter().map(|key| workload_key(word, key)).collect(),
             upserts: delta.upserts.iter().map(|row| Arc::new(workload(word, &columns, row))).collect(),
-            sources: phase.map(|phase| SourceState { cluster: cluster.clone(), phase }).into_iter().collect(),
+            sources: phase.map(|phase| SourceState::new(cluster.clone(), phase)).into_iter().collect(),
             ..TableDelta::default()
         });
     }
@@ -277,7 +279,7 @@ fn pulse_columns() -> Arc<[Column]> {
 #[derive(Default)]
 struct Pulse {
     tones: HashMap<RowKey, Tone>,
-    lately: Vec<usize>,
+    lately: Vec<u64>,
 }
 
 /// Cells of a chart.
@@ -296,7 +298,7 @@ impl Pulse {
         for row in &delta.upserts {
             self.tones.insert(row.key.clone(), row.tone);
         }
-        let (_, failing) = self.faults();
+        let failing = self.faults().1 as u64;
         if self.lately.last() != Some(&failing) {
             self.lately.push(failing);
             let over = self.lately.len().saturating_sub(LATELY);
@@ -329,7 +331,7 @@ impl Pulse {
             number(waiting),
             number(failing),
             Cell::Status(chart(total, well, waiting), tone),
-            Cell::Status(line(&self.lately), if failing > 0 { Tone::Error } else { Tone::Dim }),
+            Cell::Status(spark::line(&self.lately), if failing > 0 { Tone::Error } else { Tone::Dim }),
         ];
         Row { key: RowKey::new(cluster.clone(), "", kind), cells: cells.into(), tone, uid: "".into() }
     }
@@ -345,13 +347,6 @@ fn chart(total: usize, well: usize, waiting: usize) -> CompactString {
     let waiting = share(waiting);
     let well = WIDTH.saturating_sub(failing + waiting);
     format!("{}{}{}", "█".repeat(well), "▒".repeat(waiting), "░".repeat(failing)).into()
-}
-
-/// Counts as a line of bars, the highest full.
-fn line(counts: &[usize]) -> CompactString {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = counts.iter().copied().max().unwrap_or_default().max(1);
-    counts.iter().map(|n| BARS[n * (BARS.len() - 1) / most]).collect()
 }
 
 impl Operation for PulseList {
@@ -406,7 +401,7 @@ impl Operation for PulseList {
                 pulse.take(&delta);
                 let row = Arc::new(pulse.row(&name, PULSES[kind].0));
                 let phase = phases.take(kind, &delta.sources);
-                let sources = phase.map(|phase| SourceState { cluster: name.clone(), phase });
+                let sources = phase.map(|phase| SourceState::new(name.clone(), phase));
                 sender.merge(TableDelta {
                     upserts: vec![row],
                     sources: sources.into_iter().collect(),
@@ -464,6 +459,5 @@ mod tests {
         assert_eq!(pulse.lately, [1, 0]);
         assert_eq!(chart(0, 0, 0), "·".repeat(30));
         assert_eq!(chart(1000, 999, 0).chars().filter(|c| *c == '░').count(), 1, "one of many is seen");
-        assert_eq!(line(&[0, 1, 2]), "▁▄█");
     }
 }

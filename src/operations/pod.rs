@@ -71,7 +71,7 @@ impl Operation for PodList {
         let filter = input.query.filter.take();
         let selection = input.query.selection(Resource::pods(), input.columns.as_deref())?;
         let namespaces = selection.namespace.is_none();
-        Ok(Watch::table(listing::sifted(cluster.watch(selection), filter, namespaces)))
+        Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, namespaces)))
     }
 }
 

@@ -83,6 +83,6 @@ impl Operation for ResourceList {
         let filter = input.query.filter.take();
         let selection = Self::selection(&cluster, &mut input).await?;
         let namespaces = selection.namespace.is_none() && selection.resource.namespaced;
-        Ok(Watch::table(listing::sifted(cluster.watch(selection), filter, namespaces)))
+        Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, namespaces)))
     }
 }

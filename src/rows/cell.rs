@@ -40,6 +40,9 @@ pub struct Column {
     /// Shown only in the wide layout.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wide: bool,
+    /// Nothing gives its values here: not shown, not in the wide layout either. It can still be asked for by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// Which columns go first when the screen is narrow: 0 stays longest.
     #[serde(default)]
     pub rank: u8,
@@ -47,13 +50,24 @@ pub struct Column {
 
 impl Column {
     pub fn new(name: impl Into<CompactString>, kind: ColumnKind) -> Self {
-        Self { name: name.into(), kind, wide: false, rank: 5 }
+        Self { name: name.into(), kind, wide: false, hidden: false, rank: 5 }
     }
 
     #[must_use]
     pub fn wide(mut self) -> Self {
         self.wide = true;
         self
+    }
+
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// Whether it is in the usual layout.
+    pub fn is_usual(&self) -> bool {
+        !self.wide && !self.hidden
     }
 
     #[must_use]

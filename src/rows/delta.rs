@@ -79,6 +79,15 @@ impl TableDelta {
 pub struct SourceState {
     pub cluster: Arc<str>,
     pub phase: Phase,
+    /// What beside the rows is not as it should be: such as why there are no figures of CPU and memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl SourceState {
+    pub fn new(cluster: Arc<str>, phase: Phase) -> Self {
+        Self { cluster, phase, note: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

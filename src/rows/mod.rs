@@ -12,6 +12,7 @@ pub mod lines;
 pub mod merge;
 pub mod order;
 pub mod slots;
+pub mod spark;
 pub mod spec;
 pub mod table;
 pub mod view;

@@ -21,6 +21,7 @@ pub struct Table {
     index: HashTable<u32>,
     hasher: RandomState,
     sources: BTreeMap<Arc<str>, Phase>,
+    notes: BTreeMap<Arc<str>, String>,
 }
 
 /// What one delta changed.
@@ -65,6 +66,11 @@ impl Table {
         &self.sources
     }
 
+    /// What beside the rows is not as it should be, by source.
+    pub fn notes(&self) -> &BTreeMap<Arc<str>, String> {
+        &self.notes
+    }
+
     pub fn find(&self, key: &RowKey) -> Option<u32> {
         self.index.find(self.hasher.hash_one(key), |slot| self.is_at(*slot, key)).copied()
     }
@@ -73,11 +79,27 @@ impl Table {
         self.slots.get(slot).is_some_and(|row| row.key == *key)
     }
 
+    /// The columns where several sources write: one that any of them has values for is shown.
+    fn shared(&self, columns: Arc<[Column]>, origin: Option<&str>) -> Arc<[Column]> {
+        let hides = |(old, new): (&Column, &Column)| new.hidden && !old.hidden && old.name == new.name;
+        if origin.is_none()
+            || columns.len() != self.columns.len()
+            || !self.columns.iter().zip(&*columns).any(hides)
+        {
+            return columns;
+        }
+        let merged = self.columns.iter().zip(&*columns).map(|(old, new)| Column {
+            hidden: new.hidden && (old.hidden || old.name != new.name),
+            ..new.clone()
+        });
+        merged.collect()
+    }
+
     /// Takes in a delta. With an `origin` its reset forgets only that cluster's rows; without one,
     /// all of them. A row that comes again as it was is no change.
     pub fn apply(&mut self, delta: TableDelta, origin: Option<&str>) -> Changes {
         let mut changes = Changes::default();
-        if let Some(columns) = delta.columns
+        if let Some(columns) = delta.columns.map(|columns| self.shared(columns, origin))
             && *columns != *self.columns
         {
             self.columns = columns;
@@ -117,7 +139,12 @@ impl Table {
             }
         }
         for source in delta.sources {
-            changes.sources |= self.sources.get(&source.cluster) != Some(&source.phase);
+            changes.sources |= self.sources.get(&source.cluster) != Some(&source.phase)
+                || self.notes.get(&source.cluster) != source.note.as_ref();
+            match source.note {
+                Some(note) => drop(self.notes.insert(source.cluster.clone(), note)),
+                None => drop(self.notes.remove(&source.cluster)),
+            }
             self.sources.insert(source.cluster, source.phase);
         }
         changes
@@ -152,6 +179,7 @@ impl Table {
     /// Forgets the state of sources that are no longer read.
     pub fn retain_sources(&mut self, keep: impl Fn(&str) -> bool) {
         self.sources.retain(|cluster, _| keep(cluster));
+        self.notes.retain(|cluster, _| keep(cluster));
     }
 }
 

@@ -98,7 +98,7 @@ impl Transport for Fake {
         sender.merge(TableDelta {
             columns: Some(columns()),
             upserts: self.rows.lock().clone(),
-            sources: vec![SourceState { cluster: "eu-1".into(), phase: Phase::Live }],
+            sources: vec![SourceState::new("eu-1".into(), Phase::Live)],
             ..TableDelta::default()
         });
         self.senders.lock().push(sender);

@@ -38,7 +38,7 @@ impl Forwards {
         let (sender, reader) = feed();
         let forwards = Arc::downgrade(self);
         let mut changes = self.changes();
-        let live = || SourceState { cluster: "".into(), phase: Phase::Live };
+        let live = || SourceState::new("".into(), Phase::Live);
         let mut sent = self.rows();
         sender.merge(TableDelta {
             columns: Some(Self::columns()),

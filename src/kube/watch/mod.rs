@@ -9,9 +9,11 @@
 //! - `pump`: the task that keeps a hub current: lists, watches, falls back, reconnects.
 //! - `reading`: what is under way in one of its streams.
 //! - `shape`: bytes into changes, for pods in protobuf or JSON and for Tables.
+//! - `join`: figures of `metrics.k8s.io` in the rows, for readers who want them.
 //! - `table`: the rows themselves.
 
 mod hub;
+mod join;
 mod pump;
 mod reading;
 mod shape;
@@ -28,6 +30,7 @@ use parking_lot::Mutex;
 use super::cluster::Cluster;
 use super::error::Result;
 use super::kinds::Resource;
+use super::usage::Pace;
 use crate::rows::spec::ColumnSpec;
 use crate::rows::{Column, Phase, Row, TableFeed, feed};
 use hub::{Hub, Lease};
@@ -85,6 +88,8 @@ pub struct Listing {
     pub rows: Vec<Arc<Row>>,
     /// `Live`, `Polling`, or whatever holds when the time to wait was over.
     pub phase: Phase,
+    /// Why figures that were wanted are not there, or not of now.
+    pub note: Option<String>,
 }
 
 /// How long a watch waits for what.
@@ -101,6 +106,8 @@ pub(super) struct Times {
     pub(super) poll_every: Duration,
     /// Between two tries of what is forbidden, or not there.
     pub(super) refused_again: Duration,
+    /// Of the figures.
+    pub(super) pace: Pace,
 }
 
 impl Default for Times {
@@ -111,9 +118,13 @@ impl Default for Times {
             still_coming: Duration::from_secs(3),
             poll_every: Duration::from_secs(5),
             refused_again: Duration::from_secs(30),
+            pace: Pace::default(),
         }
     }
 }
+
+/// How long rows that are there wait for their figures.
+const FIGURES: Duration = Duration::from_secs(10);
 
 /// The open watches of one cluster.
 pub(super) struct Watches {
@@ -147,6 +158,18 @@ impl Watches {
         lease
     }
 
+    /// As [`Watches::enter`], for a reader who wants figures, where anybody measures such things.
+    fn enter_measured(&self, cluster: &Arc<Cluster>, selection: Selection) -> Lease {
+        let join = join::Join::of(&selection);
+        let mut lease = self.enter(cluster, selection.clone());
+        if let Some(join) = join
+            && lease.measure()
+        {
+            join::start(cluster.clone(), selection, lease.hub().clone(), join);
+        }
+        lease
+    }
+
     /// Forgets a hub that nobody reads; false if somebody came in the meantime.
     fn leave(&self, selection: &Selection, hub: &Arc<Hub>) -> bool {
         let mut open = self.open.lock();
@@ -168,6 +191,29 @@ impl Cluster {
         let lease = self.watches().enter(self, selection);
         lease.feed(sender);
         feed
+    }
+
+    /// As [`Cluster::watch`], with what pods, containers and nodes take. It is asked for again and again for as long as
+    /// the feed is read.
+    pub fn watch_measured(self: &Arc<Self>, selection: Selection) -> TableFeed {
+        let (sender, feed) = feed();
+        let lease = self.watches().enter_measured(self, selection);
+        lease.feed(sender);
+        feed
+    }
+
+    /// As [`Cluster::rows`], with what pods, containers and nodes take, if that is known in time.
+    pub async fn rows_measured(
+        self: &Arc<Self>,
+        selection: Selection,
+        patience: Duration,
+    ) -> Result<Listing, crate::base::Error> {
+        let is_measured = join::Join::of(&selection).is_some();
+        let lease = self.watches().enter_measured(self, selection);
+        if lease.ready(patience).await && is_measured && lease.is_live() {
+            lease.measured(patience.min(FIGURES)).await;
+        }
+        lease.settled(patience).await
     }
 
     /// Everything of a selection as it is now. Served at once if it is being watched; else it is

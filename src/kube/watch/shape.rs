@@ -21,6 +21,8 @@ use crate::rows::Column;
 pub(super) struct Shape {
     cluster: Arc<str>,
     form: Form,
+    /// A node's row tells what it has to give, which stands in the whole object only.
+    nodes: bool,
     extra: Extra,
 }
 
@@ -59,7 +61,8 @@ impl Shape {
             (false, true) => Form::Pods,
             (false, false) => Form::Table(None),
         };
-        Self { cluster, form, extra: Extra::new(&selection.extra) }
+        let nodes = selection.resource.is_nodes();
+        Self { cluster, form, nodes, extra: Extra::new(&selection.extra) }
     }
 
     /// The columns, where they are known before the server says anything.
@@ -98,7 +101,7 @@ impl Shape {
 
     /// How much of each object a Table brings along.
     pub(super) fn include_object(&self) -> &'static str {
-        if self.extra.is_none() { "Metadata" } else { "Object" }
+        if self.extra.is_none() && !self.nodes { "Metadata" } else { "Object" }
     }
 
     pub(super) fn framing(content_type: &str) -> Framing {
@@ -151,7 +154,7 @@ impl Shape {
             (Form::Pods, Framing::Length) => protobuf_event(&self.cluster, frame.clone(), out),
             (Form::Pods, Framing::Lines) => json_event(&self.cluster, frame, out),
             (Form::Containers, _) => containers_event(&self.cluster, frame, out),
-            (Form::Table(layout), _) => table_event(&self.cluster, layout, frame, out),
+            (Form::Table(layout), _) => table_event(&self.cluster, layout, self.nodes, frame, out),
         }
     }
 
@@ -199,7 +202,7 @@ impl Shape {
             }
             Form::Table(layout) => {
                 let table = wire::parse_table(&body)?;
-                let columns = learn(layout, &table);
+                let columns = learn(layout, self.nodes, &table);
                 let now = Timestamp::now().as_second();
                 if let Some(layout) = layout {
                     layout.rows(&self.cluster, &table, now, |row, _| out.push(Change::Upsert(row)));
@@ -282,12 +285,13 @@ fn containers_event(cluster: &Arc<str>, frame: &[u8], out: &mut Vec<Change>) -> 
 fn table_event(
     cluster: &Arc<str>,
     layout: &mut Option<Layout>,
+    nodes: bool,
     frame: &[u8],
     out: &mut Vec<Change>,
 ) -> Result<Told, String> {
     match wire::parse_event(frame)? {
         TableEvent::Rows(table, deleted) => {
-            let mut told = Told { columns: learn(layout, &table), ..Told::default() };
+            let mut told = Told { columns: learn(layout, nodes, &table), ..Told::default() };
             let now = Timestamp::now().as_second();
             if let Some(layout) = layout {
                 layout.rows(cluster, &table, now, |row, version| {
@@ -310,12 +314,13 @@ fn table_event(
 }
 
 /// Takes the column definitions, if these have some that are not known yet.
-fn learn(layout: &mut Option<Layout>, table: &wire::JsonTable<'_>) -> Option<Arc<[Column]>> {
+fn learn(layout: &mut Option<Layout>, nodes: bool, table: &wire::JsonTable<'_>) -> Option<Arc<[Column]>> {
     let new = match &table.column_definitions {
         Some(definitions) if !definitions.is_empty() => Layout::new(definitions),
         _ if layout.is_none() && table.items.is_some() => Layout::plain(),
         _ => return None,
     };
+    let new = if nodes { new.of_nodes() } else { new };
     let columns = new.columns.clone();
     *layout = Some(new);
     Some(columns)

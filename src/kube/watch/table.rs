@@ -58,6 +58,19 @@ impl Table {
         Some(row)
     }
 
+    pub(super) fn get(&self, key: &RowKey) -> Option<&Arc<Row>> {
+        let hash = hash(&self.hasher, key);
+        self.rows.find(hash, |e| same(&e.row.key, key)).map(|e| &e.row)
+    }
+
+    /// Puts a row in the place of the one that is there, which no list has named anew by that.
+    pub(super) fn replace(&mut self, row: Row) -> Option<Arc<Row>> {
+        let hash = hash(&self.hasher, &row.key);
+        let entry = self.rows.find_mut(hash, |e| same(&e.row.key, &row.key))?;
+        entry.row = Arc::new(row);
+        Some(entry.row.clone())
+    }
+
     /// Takes a row out; true if it was there.
     pub(super) fn remove(&mut self, key: &RowKey) -> bool {
         let hash = hash(&self.hasher, key);

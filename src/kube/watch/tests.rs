@@ -22,8 +22,11 @@ use crate::base::Code;
 use crate::kube::cluster::Cluster;
 use crate::kube::kinds::Resource;
 use crate::kube::settings::Settings;
+use crate::kube::usage::Pace;
 use crate::kube::wire;
 use crate::rows::{Cell, Phase, TableFeed};
+
+mod figures;
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 const JSON: &str = "application/json";
@@ -99,6 +102,12 @@ async fn bench(script: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -
         still_coming: Duration::from_millis(100),
         poll_every: Duration::from_millis(50),
         refused_again: Duration::from_secs(2),
+        pace: Pace {
+            every: Duration::from_millis(60),
+            large: Duration::from_millis(60),
+            refused: Duration::from_millis(60),
+            keep: Duration::from_secs(60),
+        },
     };
     Bench { cluster: Cluster::new(Settings::of(&file, "c"), times), asked }
 }

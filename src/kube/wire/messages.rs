@@ -148,6 +148,9 @@ pub(in crate::kube) struct PodSpec {
     pub(in crate::kube) service_account_name: String,
     #[prost(string, tag = "10")]
     pub(in crate::kube) node_name: String,
+    /// Of the pod as a whole, beside those of its containers (`PodLevelResources`).
+    #[prost(message, optional, tag = "40")]
+    pub(in crate::kube) resources: Option<Resources>,
     #[prost(message, repeated, tag = "20")]
     pub(in crate::kube) init_containers: Vec<Container>,
 }
@@ -157,9 +160,58 @@ pub(in crate::kube) struct PodSpec {
 pub(in crate::kube) struct Container {
     #[prost(string, tag = "1")]
     pub(in crate::kube) name: String,
+    #[prost(message, optional, tag = "8")]
+    pub(in crate::kube) resources: Option<Resources>,
     /// `Always` makes an init container a sidecar.
     #[prost(string, tag = "24")]
     pub(in crate::kube) restart_policy: String,
+}
+
+/// What is asked for and what is the most, by the resource's name.
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(default)]
+pub(in crate::kube) struct Resources {
+    // A map on the wire is a list of its entries; there are few, and a map of them would cost a table each.
+    #[prost(message, repeated, tag = "1")]
+    #[serde(deserialize_with = "amounts")]
+    pub(in crate::kube) limits: Vec<Amount>,
+    #[prost(message, repeated, tag = "2")]
+    #[serde(deserialize_with = "amounts")]
+    pub(in crate::kube) requests: Vec<Amount>,
+}
+
+/// One resource's amount.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::kube) struct Amount {
+    #[prost(string, tag = "1")]
+    pub(in crate::kube) resource: String,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::kube) quantity: Option<Quantity>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::kube) struct Quantity {
+    #[prost(string, tag = "1")]
+    pub(in crate::kube) text: String,
+}
+
+fn amounts<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Amount>, D::Error> {
+    /// Servers write quantities as strings; the schema allows numbers.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    let map = std::collections::BTreeMap::<String, Written>::deserialize(d)?;
+    let amount = |(resource, written)| {
+        let text = match written {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        };
+        Amount { resource, quantity: Some(Quantity { text }) }
+    };
+    Ok(map.into_iter().map(amount).collect())
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]
@@ -333,7 +385,7 @@ mod tests {
     #[test]
     fn json_and_protobuf_give_the_same_pod() {
         let json = r#"{"metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"7","creationTimestamp":"2026-01-01T00:00:00Z","labels":{"x":"y"}},
-          "spec":{"nodeName":"node-1","containers":[{"name":"c","image":"i"}],"initContainers":[{"name":"s","restartPolicy":"Always"}]},
+          "spec":{"nodeName":"node-1","containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"100m"},"limits":{"memory":"1Gi"}}}],"initContainers":[{"name":"s","restartPolicy":"Always"}]},
           "status":{"phase":"Running","podIPs":[{"ip":"10.0.0.1"}],"conditions":[{"type":"Ready","status":"True"}],
             "containerStatuses":[{"name":"c","ready":true,"restartCount":2,"started":true,"state":{"running":{"startedAt":"2026-01-01T00:00:00Z"}},
             "lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled","finishedAt":"2026-01-01T00:00:01Z"}}}]}}"#;

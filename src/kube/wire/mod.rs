@@ -6,8 +6,8 @@ mod table;
 
 pub(super) use frames::{Frames, Framing};
 pub(super) use messages::{
-    BookmarkObject, Condition, Container, ContainerState, ContainerStatus, JsonEvent, JsonPodList, Pod,
-    PodList, WatchEvent, is_protobuf, status, unwrap,
+    Amount, BookmarkObject, Condition, Container, ContainerState, ContainerStatus, JsonEvent, JsonPodList,
+    Pod, PodList, Resources, WatchEvent, is_protobuf, status, unwrap,
 };
 #[cfg(test)]
 pub(super) use messages::{RawExtension, envelope};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::messages::{BookmarkObject, ListMeta, Time};
 use crate::kube::error::Status;
@@ -47,6 +48,9 @@ pub(in crate::kube) struct TableRow<'a> {
 pub(in crate::kube) struct PlainObject<'a> {
     #[serde(borrow)]
     pub(in crate::kube) metadata: PlainMeta<'a>,
+    /// Of a whole object, not looked at: kinds differ in what it holds.
+    #[serde(borrow)]
+    pub(in crate::kube) status: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]

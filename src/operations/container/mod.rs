@@ -50,6 +50,9 @@ pub struct ContainerListInput {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ContainerListOutput {
     pub total: usize,
+    /// Said when CPU and memory are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     pub columns: Vec<String>,
     /// One text a column; "–" is unknown.
     pub rows: Vec<Vec<String>>,
@@ -88,7 +91,7 @@ impl Operation for ContainerList {
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         let cluster = input.within.fill(&deck)?;
-        let mut listing = cluster.rows(input.selection()?, PATIENCE).await?;
+        let mut listing = cluster.rows_measured(input.selection()?, PATIENCE).await?;
         if listing.rows.is_empty() {
             let namespace = input.within.namespace.unwrap_or_default();
             return Err(Error::not_found(format!("there is no pod {} in {namespace}", input.name))
@@ -100,13 +103,17 @@ impl Operation for ContainerList {
             _ => i64::MAX,
         });
         let now = cx.now().as_second();
-        let names = listing.columns.iter().skip(1).map(|c| c.name.to_string());
+        // Figures that the cluster does not have are left out.
+        let shown = |at: &usize| listing.columns.get(*at).is_some_and(|c| !c.hidden);
+        let shown: Vec<usize> = (1..listing.columns.len()).filter(shown).collect();
+        let names = shown.iter().map(|at| listing.columns[*at].name.to_string());
         let rows = listing.rows.iter().map(|row| {
-            let cells = row.cells.iter().skip(1).map(|cell| cell.display(now).to_string());
+            let cells = shown.iter().filter_map(|at| Some(row.cells.get(*at)?.display(now).to_string()));
             std::iter::once(row.key.name.to_string()).chain(cells).collect()
         });
         Ok(ContainerListOutput {
             total: listing.rows.len(),
+            note: listing.note.clone(),
             columns: std::iter::once("NAME".to_owned()).chain(names).collect(),
             rows: rows.collect(),
         })
@@ -114,7 +121,7 @@ impl Operation for ContainerList {
 
     async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
         let cluster = input.within.fill(&deck)?;
-        Ok(Watch::table(cluster.watch(input.selection()?)))
+        Ok(Watch::table(cluster.watch_measured(input.selection()?)))
     }
 }
 

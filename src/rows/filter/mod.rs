@@ -35,7 +35,7 @@ impl Shape {
     pub fn usual(columns: &[Column], cluster: bool, namespace: bool) -> Self {
         let key = [(cluster, Source::Cluster), (namespace, Source::Namespace), (true, Source::Name)];
         let key = key.into_iter().filter(|(wanted, _)| *wanted).map(|(_, source)| source);
-        let cells = columns.iter().enumerate().filter(|(_, c)| !c.wide).map(|(i, _)| Source::Cell(i));
+        let cells = columns.iter().enumerate().filter(|(_, c)| c.is_usual()).map(|(i, _)| Source::Cell(i));
         Self { sources: key.chain(cells).collect() }
     }
 

@@ -22,7 +22,7 @@ fn row(cluster: &str, namespace: &str, name: &str, tone: Tone, cells: Vec<Cell>)
 }
 
 fn phase(phase: Phase) -> TableDelta {
-    TableDelta { sources: vec![SourceState { cluster: "eu-1".into(), phase }], ..TableDelta::default() }
+    TableDelta { sources: vec![SourceState::new("eu-1".into(), phase)], ..TableDelta::default() }
 }
 
 fn table(columns: &[Column], rows: Vec<Arc<Row>>) -> TableDelta {

@@ -54,6 +54,9 @@ impl Resources {
             let Some((words, bad)) = words::state(phase, any, look.now.as_second()) else { continue };
             states.push((named(cluster, words), bad));
         }
+        for (cluster, note) in self.grid.table().notes() {
+            states.push((named(cluster, note.clone()), true));
+        }
         for (cluster, error) in &self.errors {
             if !self
                 .grid

@@ -71,7 +71,8 @@ impl Columns {
         if !has("NAME") {
             candidates.push(key(Source::Name, "NAME", 0));
         }
-        candidates.extend(columns.iter().enumerate().map(|(i, column)| Candidate {
+        let known = columns.iter().enumerate().filter(|(_, column)| !column.hidden);
+        candidates.extend(known.map(|(i, column)| Candidate {
             source: Source::Cell(i),
             name: column.name.clone(),
             align: column.align(),
