@@ -31,6 +31,7 @@ mod object;
 mod operation;
 mod overview;
 mod pod;
+mod pulse;
 mod rbac;
 mod reference;
 mod resource;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::Deck;
 use super::input::{Query, Within};
 use super::listing::{self, Page, Wanted};
+use super::pulse::Charge;
 use crate::base::Result;
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
 use crate::kube::{Cluster, Listing, Selection};
@@ -51,17 +52,20 @@ struct Told {
     delta: TableDelta,
 }
 
-/// Watches several kinds of a cluster; a kind that the cluster does not have is left out.
+/// Watches several kinds of a cluster, its nodes with what they take if that is `measured`; a kind that the cluster does not have is left out.
 async fn watch_all(
     cluster: &Arc<Cluster>,
     kinds: &'static [(&'static str, &'static str)],
     query: &Query,
+    measured: bool,
 ) -> Result<mpsc::Receiver<Told>> {
     let (sender, receiver) = mpsc::channel(16);
     for (kind, (_, id)) in kinds.iter().enumerate() {
         let Ok(resource) = cluster.resolve(id).await else { continue };
+        let is_measured = measured && resource.is_nodes();
         let selection = query.clone().selection(resource, None)?;
-        let (mut feed, sender) = (cluster.watch(selection), sender.clone());
+        let feed = if is_measured { cluster.watch_measured(selection) } else { cluster.watch(selection) };
+        let (mut feed, sender) = (feed, sender.clone());
         tokio::spawn(async move {
             let mut columns: Arc<[Column]> = Arc::from([]);
             loop {
@@ -211,7 +215,7 @@ impl Operation for WorkloadList {
         let cluster = input.query.fill(&deck)?;
         let filter = input.query.filter.take();
         let namespaces = input.query.within.namespace.is_none();
-        let told = watch_all(&cluster, &WORKLOADS, &input.query).await?;
+        let told = watch_all(&cluster, &WORKLOADS, &input.query, false).await?;
         let (sender, feed) = feed();
         sender.merge(TableDelta { columns: Some(workload_columns()), ..TableDelta::default() });
         tokio::spawn(merge_workloads(told, sender, cluster.name().clone()));
@@ -259,6 +263,11 @@ impl PulseListInput {
 pub struct PulseListOutput {
     pub columns: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
+    /// Of the nodes that are measured: `1617m of 2000m (80 %)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 struct PulseList;
@@ -285,7 +294,7 @@ struct Pulse {
 /// Cells of a chart.
 const WIDTH: usize = 30;
 /// How many counts back the line goes.
-const LATELY: usize = 24;
+pub const LATELY: usize = 24;
 
 impl Pulse {
     fn take(&mut self, delta: &TableDelta) {
@@ -371,39 +380,52 @@ impl Operation for PulseList {
 
     async fn run(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Self::Output> {
         let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
-        let mut rows = Vec::new();
+        let (mut rows, mut charge) = (Vec::new(), Charge::default());
         for (kind, id) in PULSES {
             let Ok(resource) = cluster.resolve(id).await else { continue };
             let selection: Selection = input.query().selection(resource, None)?;
-            let listing = cluster.rows(selection, listing::PATIENCE).await?;
+            let listing = match kind {
+                "node" => cluster.rows_measured(selection, listing::PATIENCE).await?,
+                _ => cluster.rows(selection, listing::PATIENCE).await?,
+            };
             let mut pulse = Pulse::default();
-            pulse.take(&TableDelta { upserts: listing.rows, ..TableDelta::default() });
+            let told = TableDelta { upserts: listing.rows, ..TableDelta::default() };
+            pulse.take(&told);
+            if kind == "node" {
+                charge.take(&listing.columns, &told);
+            }
             let counts = pulse.counts().map(|n| n.to_string());
             rows.push(std::iter::once(kind.to_owned()).chain(counts).collect());
         }
-        Ok(PulseListOutput { columns: vec!["KIND", "TOTAL", "WELL", "WAITING", "FAILING"], rows })
+        let [cpu, memory] = charge.words().map_or([None, None], |words| words.map(Some));
+        let columns = vec!["KIND", "TOTAL", "WELL", "WAITING", "FAILING"];
+        Ok(PulseListOutput { columns, rows, cpu, memory })
     }
 
     async fn watch(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Watch> {
         let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
-        let told = watch_all(&cluster, &PULSES, &input.query()).await?;
+        let told = watch_all(&cluster, &PULSES, &input.query(), true).await?;
         let (sender, feed): (TableSender, TableFeed) = feed();
         sender.merge(TableDelta { columns: Some(pulse_columns()), ..TableDelta::default() });
         let name = cluster.name().clone();
         tokio::spawn(async move {
             let (mut told, mut phases) = (told, Phases::default());
             let mut pulses: HashMap<usize, Pulse> = HashMap::new();
-            while let Some(Told { kind, delta, .. }) = tokio::select! {
+            let mut charge = Charge::default();
+            while let Some(Told { kind, columns, delta }) = tokio::select! {
                 told = told.recv() => told,
                 () = sender.closed() => None,
             } {
                 let pulse = pulses.entry(kind).or_default();
                 pulse.take(&delta);
-                let row = Arc::new(pulse.row(&name, PULSES[kind].0));
+                let mut rows = vec![Arc::new(pulse.row(&name, PULSES[kind].0))];
+                if PULSES[kind].0 == "node" && charge.take(&columns, &delta) {
+                    rows.extend(charge.rows(&name));
+                }
                 let phase = phases.take(kind, &delta.sources);
                 let sources = phase.map(|phase| SourceState::new(name.clone(), phase));
                 sender.merge(TableDelta {
-                    upserts: vec![row],
+                    upserts: rows,
                     sources: sources.into_iter().collect(),
                     ..TableDelta::default()
                 });

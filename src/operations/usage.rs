@@ -190,7 +190,7 @@ pub struct UsageReadOutput {
     /// One text a column; "–" is unknown.
     pub rows: Vec<Vec<String>>,
     /// Of all of them together. Absent where there are fewer than two samples.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     pub trend: Option<Trend>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -186,7 +186,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::{Cell, Tone};
+    use crate::rows::{Cell, SourceState, Tone};
 
     fn row(cluster: &str, name: &str, n: i64) -> Arc<Row> {
         Arc::new(Row {
@@ -213,6 +213,33 @@ mod tests {
         assert_eq!(table.len(), 2);
         assert_eq!(table.find(&RowKey::new("c", "ns", "z")), Some(0));
         assert_eq!(table.find(&RowKey::new("c", "ns", "a")), None);
+    }
+
+    #[test]
+    fn a_column_that_one_of_several_sources_has_values_for_is_shown() {
+        use crate::rows::ColumnKind;
+        let columns = |hidden: bool| -> Arc<[Column]> {
+            let cpu = Column { hidden, ..Column::new("CPU", ColumnKind::Cpu) };
+            [Column::new("READY", ColumnKind::Ratio), cpu].into()
+        };
+        let told = |hidden| TableDelta { columns: Some(columns(hidden)), ..TableDelta::default() };
+        let mut table = Table::default();
+        let mut hidden = |hidden, origin| {
+            table.apply(told(hidden), origin);
+            table.columns()[1].hidden
+        };
+        assert!(hidden(true, Some("a")));
+        assert!(!hidden(false, Some("b")));
+        assert!(!hidden(true, Some("a")), "b still has values");
+        assert!(hidden(true, None), "one source alone says how it is");
+        let failing = |note: Option<&str>| {
+            let source =
+                SourceState { note: note.map(str::to_owned), ..SourceState::new("a".into(), Phase::Live) };
+            TableDelta { sources: vec![source], ..TableDelta::default() }
+        };
+        assert!(table.apply(failing(Some("down")), None).sources);
+        assert_eq!(table.notes()[&*"a"], "down");
+        assert!(table.apply(failing(None), None).sources && table.notes().is_empty());
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod kube_objects;
 mod kube_watch;
 mod kubelet;
 mod lab;
+mod metrics;
 mod parity;
 mod registry;
 mod relay;

@@ -420,7 +420,7 @@ fn what_is_broken_in_the_fleet_is_explained_in_the_console() {
     ] {
         console.keys(&format!(":deploy shop /^{name}\r"));
         console.wait(name, 15, |s| s.contains("deployments(shop)[1/"));
-        console.keys("X");
+        console.keys("W");
         let screen = console.wait(words, 20, |s| s.contains("explain(deployment"));
         if !screen.contains(words) {
             console.wait(words, 30, |s| s.split_whitespace().collect::<Vec<_>>().join(" ").contains(words));

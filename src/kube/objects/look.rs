@@ -64,6 +64,11 @@ pub async fn describe(place: &Place, now: Timestamp) -> base::Result<(Value, Str
         Ok(events) => extras.events = Some(events),
         Err(e) => extras.missing.push(format!("events: {e}")),
     }
+    let pods = if place.namespace.is_some() { extras.pods.as_slice() } else { &[] };
+    match describe::usage::read(place, &object, pods).await {
+        Ok(taken) => extras.usage = taken,
+        Err(e) => extras.missing.push(format!("CPU and memory: {}", e.told())),
+    }
     let page = describe::text(&object, &extras, now);
     Ok((object, page))
 }

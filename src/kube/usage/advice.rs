@@ -86,7 +86,7 @@ pub fn advise(observed: &[Observed], source: &'static str) -> Result<Advice> {
         let (n, seconds) = (basis.samples, cell::age(i64::from(basis.span_seconds)));
         return Err(Error::new(
             Code::Conflict,
-            format!("{n} samples over {seconds} are too few to advise on: {LEAST_SAMPLES} over 5 minutes are the least"),
+            format!("too few samples to advise on: {n} over {seconds}; {LEAST_SAMPLES} over 5 minutes are the least"),
         )
         .next("Keep its pods' table open until there are enough, or configure a Prometheus (kubernetes.prometheus)."));
     }
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn too_few_samples_are_refused_with_their_number() {
-        for (count, words) in [(19, "19 samples over 4m30s"), (0, "0 samples over 0s")] {
+        for (count, words) in [(19, "advise on: 19 over 4m30s"), (0, "advise on: 0 over 0s")] {
             let error =
                 advise(&[observed(Shares::default(), |_| 1, 1, count)], "metrics.k8s.io").unwrap_err();
             assert!(error.message.contains(words), "{}", error.message);
@@ -220,7 +220,7 @@ mod tests {
         // Many pods make many samples, but not a longer time.
         let mut many = observed(Shares::default(), |_| 1, 1, 10);
         many.traces = vec![many.traces[0].clone(); 10];
-        assert!(advise(&[many], "metrics.k8s.io").unwrap_err().message.contains("100 samples over 2m15s"));
+        assert!(advise(&[many], "metrics.k8s.io").unwrap_err().message.contains("100 over 2m15s"));
         assert!(advise(&[], "x").is_err());
     }
 

@@ -89,7 +89,7 @@ impl Shares {
     }
 
     /// Of an object's `resources`.
-    pub(in crate::kube) fn of(resources: &Value) -> Self {
+    pub fn of(resources: &Value) -> Self {
         let text = |pointer: &str| resources.pointer(pointer).and_then(Value::as_str);
         Self {
             cpu_request: text("/requests/cpu").and_then(quantity::millicores),

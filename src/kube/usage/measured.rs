@@ -51,7 +51,7 @@ pub async fn containers(
 }
 
 /// Containers and sidecars: what runs together.
-fn of_pod(pod: &Value, figures: &Figures) -> Vec<Container> {
+pub fn of_pod(pod: &Value, figures: &Figures) -> Vec<Container> {
     if matches!(text(pod, "/status/phase").as_str(), "Succeeded" | "Failed") {
         return Vec::new();
     }

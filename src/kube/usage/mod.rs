@@ -35,7 +35,7 @@ pub use advice::{Advice, Observed, advise};
 pub use book::{Figure, Figures, Health, Key, Named, Sample, Window};
 pub(super) use figures::{LIMITS, columns, fill, limits, node_allocatable, node_cells, node_columns};
 pub use figures::{Shares, cells, is_figure, shown_columns};
-pub use measured::{Container, Which, containers};
+pub use measured::{Container, Which, containers, of_pod};
 pub(super) use poll::Metrics;
 pub use poll::Reader;
 pub use prometheus::{Prometheus, Range};
@@ -130,7 +130,7 @@ const GROUP: &str = "metrics.k8s.io";
 
 /// The version at which a cluster serves metrics, `None` if it has none. One whose metrics server is down has them:
 /// that it does not answer is told when it is asked.
-pub(super) fn version(kinds: &Kinds) -> Option<Arc<str>> {
+pub(in crate::kube) fn version(kinds: &Kinds) -> Option<Arc<str>> {
     match kinds.find("pods.metrics.k8s.io") {
         Some(found) => Some(found.version.clone()),
         None => kinds.is_broken(GROUP).then(|| "v1beta1".into()),

@@ -58,7 +58,7 @@ fn id(singular: &str) -> &'static str {
         "replicaset" => "replicasets.apps",
         "cronjob" => "cronjobs.batch",
         "job" => "jobs.batch",
-        "node" => "nodes",
+        "node" | "cpu" | "memory" => "nodes",
         "namespace" => "namespaces",
         "persistentvolumeclaim" => "persistentvolumeclaims",
         "event" => "events",

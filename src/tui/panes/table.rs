@@ -244,8 +244,10 @@ impl<C: Content> Pane for TablePane<C> {
         let now = look.now.as_second();
         let any = self.grid.total() > 0;
         let states = self.grid.table().sources().values().filter_map(|phase| words::state(phase, any, now));
+        let notes = self.grid.table().notes().values().map(|note| (note.clone(), true));
         let error = self.error.as_ref().map(|e| (e.message.clone(), true));
-        for (text, bad) in self.content.remark(&self.grid).into_iter().chain(states).chain(error) {
+        for (text, bad) in self.content.remark(&self.grid).into_iter().chain(states).chain(notes).chain(error)
+        {
             let style = if bad { theme.warning } else { theme.dim };
             spans.push(Span::styled(format!(" {}", sanitize(&text)), style));
         }

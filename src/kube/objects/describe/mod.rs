@@ -9,6 +9,7 @@ mod node;
 pub mod part;
 mod pod;
 mod sheet;
+pub mod usage;
 mod workload;
 
 use jiff::Timestamp;
@@ -30,6 +31,8 @@ pub struct Extras {
     pub endpoint_slices: Vec<Value>,
     pub quotas: Vec<Value>,
     pub limit_ranges: Vec<Value>,
+    /// What it takes.
+    pub usage: Vec<usage::Taken>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
 }
@@ -89,6 +92,7 @@ pub fn text(object: &Value, extras: &Extras, now: Timestamp) -> String {
         ("", "PersistentVolume") => config::volume(&mut sheet, object, now),
         _ => config::anything(&mut sheet, object, now),
     }
+    usage::section(&mut sheet, object, &extras.usage);
     sheet.some_list("Not Read", extras.missing.clone());
     match &extras.events {
         Some(events) if events.is_empty() => sheet.field("Events", "<none>"),

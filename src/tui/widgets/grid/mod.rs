@@ -19,7 +19,7 @@ pub use draw::{Paint, Pointed};
 use crate::rows::filter::{Filter, Shape};
 use crate::rows::spec::ColumnSpec;
 use crate::rows::view::Rebuilt;
-use crate::rows::{Column, Plan, Row, RowKey, Sort, Source, Table, TableDelta, View};
+use crate::rows::{Column, ColumnKind, Plan, Row, RowKey, Sort, Source, Table, TableDelta, View};
 use crate::tui::effect::{Cx, Ticket};
 use std::sync::Arc;
 
@@ -376,7 +376,15 @@ impl Grid {
 
     fn choose_sort(&mut self, name: &str, descending: Option<bool>) -> bool {
         let Some(source) = Source::named(self.table.columns(), name) else { return false };
-        let turned = if self.sort.by == source { !self.sort.descending } else { false };
+        let column = if let Source::Cell(i) = source { self.table.columns().get(i) } else { None };
+        if column.is_some_and(|c| c.hidden) {
+            return false;
+        }
+        // Of what is taken the most comes first, as in k9s.
+        let is_amount =
+            |c: &Column| matches!(c.kind, ColumnKind::Cpu | ColumnKind::Memory | ColumnKind::Percent);
+        let turned =
+            if self.sort.by == source { !self.sort.descending } else { column.is_some_and(is_amount) };
         self.sort = Sort { by: source, descending: descending.unwrap_or(turned) };
         self.sort_name = Some((name.into(), self.sort.descending));
         true
