@@ -238,7 +238,7 @@ mod tests {
             TableDelta { sources: vec![source], ..TableDelta::default() }
         };
         assert!(table.apply(failing(Some("down")), None).sources);
-        assert_eq!(table.notes()[&*"a"], "down");
+        assert_eq!(table.notes()["a"], "down");
         assert!(table.apply(failing(None), None).sources && table.notes().is_empty());
     }
 
