@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::reading::{self, Level};
-use super::store::{Kind, Stored};
+use super::chunk::{Kind, Stored};
 use super::view::{LogView, Place};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::composed::Composed;
@@ -156,7 +156,7 @@ pub fn height(view: &LogView, number: u64, width: usize) -> usize {
         return 1;
     }
     let Some(line) = view.line(number) else { return 1 };
-    compose(view, &line, None, usize::MAX).rows(width, usize::MAX).len()
+    compose(view, &line.line(), None, usize::MAX).rows(width, usize::MAX).len()
 }
 
 /// The first row to draw, so that the cursor's line is on a screen of this size and as little moves
@@ -240,7 +240,8 @@ fn each_row(
     let mut skip = view.top.row;
     let mut y = area.y;
     while y < area.bottom() {
-        let Some(line) = view.number(index).and_then(|n| view.line(n)) else { break };
+        let Some(kept) = view.number(index).and_then(|n| view.line(n)) else { break };
+        let line = kept.line();
         let room = usize::from(area.bottom() - y);
         // Four bytes are the most that a cell takes; escape sequences are seldom longer than that.
         let cells = if view.options.wrap { (skip + room) * width } else { view.left + width };
@@ -308,7 +309,7 @@ pub fn spot(view: &LogView, area: Rect, column: u16, y: u16) -> Option<Spot> {
 /// A line as it is shown, without its colours.
 pub fn shown_text(view: &LogView, number: u64) -> Option<String> {
     let line = view.line(number)?;
-    Some(compose(view, &line, None, usize::MAX).text().to_owned())
+    Some(compose(view, &line.line(), None, usize::MAX).text().to_owned())
 }
 
 #[cfg(test)]
@@ -358,7 +359,7 @@ mod tests {
         ]);
         v.options.times = true;
         v.push(&[Line::Lost { source: Some(source("api-2")), count: 12 }]);
-        v.mark("12:04:03");
+        v.mark("12:04:03", 0);
         insta::assert_snapshot!(show(&mut v, 70, 7));
     }
 

@@ -4,17 +4,19 @@
 //! where the cursor is, `reading` makes single lines readable, `draw` and `status` put all on the screen, and
 //! `output` on the clipboard and into files.
 
+mod chunk;
 mod draw;
 mod output;
 mod reading;
 mod search;
+mod spill;
 mod status;
 mod store;
 mod stream;
 mod view;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use compact_str::CompactString;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -25,7 +27,7 @@ use ratatui::text::Line;
 use serde_json::json;
 
 use self::output::{Lines, Saved};
-use self::search::Filter;
+use self::search::{Filter, Progress};
 pub use self::search::compile;
 use self::stream::{Range, Stream};
 use self::view::{Job, LogView};
@@ -44,7 +46,7 @@ const WHEEL: isize = 3;
 pub struct LogsPane {
     stream: Stream,
     view: LogView,
-    job: Option<(Ticket, u64, Arc<AtomicBool>)>,
+    job: Option<(Ticket, u64, Arc<Progress>)>,
     saving: Option<Ticket>,
     typed: String,
     selection: Option<Selection>,
@@ -81,11 +83,11 @@ impl LogsPane {
 
     fn run(&mut self, job: Option<Job>, cx: &mut Cx<'_>) {
         if let Some((ticket, _, stop)) = self.job.take() {
-            stop.store(true, Ordering::Relaxed);
+            stop.stop.store(true, Ordering::Relaxed);
             cx.cancel(ticket);
         }
         let Some(Job { generation, filter, chunks }) = job else { return };
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(Progress::default());
         let told = stop.clone();
         let ticket = cx.job(move || search::run(&chunks, &filter, &told));
         self.job = Some((ticket, generation, stop));
@@ -176,7 +178,7 @@ impl LogsPane {
                 self.stream.all_containers = !self.stream.all_containers;
                 if !self.stream.all_containers && self.stream.target.container.is_none() {
                     // One container must be chosen: that of the line under the cursor.
-                    let source = self.view.line(self.view.cursor).and_then(|l| l.source);
+                    let source = self.view.line(self.view.cursor).and_then(|l| l.line().source);
                     let source = source.and_then(|i| self.view.store.sources().get(usize::from(i)));
                     self.stream.target.container = source.map(|s| s.container.clone());
                 }
@@ -190,7 +192,7 @@ impl LogsPane {
             "previous_match" => self.step_match(false, cx),
             "mark" => {
                 let time = cx.now.to_zoned(self.view.options.zone.clone()).strftime("%H:%M:%S").to_string();
-                self.view.mark(&time);
+                self.view.mark(&time, i64::try_from(cx.now.as_nanosecond()).unwrap_or_default());
             }
             "clear" => self.view.clear(),
             "copy" => self.copy(cx),
@@ -397,7 +399,7 @@ impl Pane for LogsPane {
             selected: object.map(|o| {
                 let mut value = o.arguments();
                 if let Some(line) = line {
-                    value["field"] = json!(format!("log line {}", line.number + 1));
+                    value["field"] = json!(format!("log line {}", line.line().number + 1));
                 }
                 value
             }),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::search::Filter;
-use super::store::Chunk;
+use super::spill::Slot;
 use super::view::LogView;
 use crate::base::{Result, SafeText};
 use crate::rows::LineSource;
@@ -54,7 +54,7 @@ pub fn copy(text: String, cx: &mut Cx<'_>) {
 
 /// Everything that a file is written from, on a worker: there may be a million lines.
 pub struct Lines {
-    pub chunks: Vec<Arc<Chunk>>,
+    pub chunks: Vec<Arc<Slot>>,
     pub sources: Vec<Arc<LineSource>>,
     pub filter: Option<Arc<Filter>>,
 }
@@ -73,7 +73,7 @@ impl Lines {
         let sources: Vec<String> =
             self.sources.iter().map(|s| format!("{}/{}", s.pod, s.container)).collect();
         let path = save(name, "log", now, |out| {
-            for chunk in &self.chunks {
+            for chunk in self.chunks.iter().filter_map(|slot| slot.load()) {
                 for line in (0..chunk.len()).map(|i| chunk.line(i)) {
                     if self.filter.as_ref().is_some_and(|f| !f.shows(&line)) {
                         continue;

@@ -1,11 +1,12 @@
 //! Finding lines: the filter as typed, and the search over every line that runs on a worker.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::store::{Chunk, Stored};
+use super::chunk::{Chunk, Stored};
+use super::spill::Slot;
 
 /// A filter as k9s knows it: a regex whatever the case, `-f` for letters in order; and `!` before each part
 /// that a line must not hold: `error !healthz !metrics`. Words joined by other spaces belong to one regex.
@@ -214,9 +215,17 @@ fn in_order(letters: &[char], line: &[u8]) -> bool {
     false
 }
 
+/// A search under way, as the pane sees it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub stop: AtomicBool,
+    /// Lines looked at so far.
+    pub done: AtomicU64,
+}
+
 /// Searches all lines of a snapshot; `None` if it was told to stop. Several threads share the work,
 /// each taking a run of chunks, so that the numbers stay in order.
-pub fn run(chunks: &[Arc<Chunk>], filter: &Filter, stop: &AtomicBool) -> Option<Vec<u64>> {
+pub fn run(chunks: &[Arc<Slot>], filter: &Filter, progress: &Progress) -> Option<Vec<u64>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let share = chunks.len().div_ceil(threads).max(1);
     let parts: Vec<Vec<u64>> = std::thread::scope(|scope| {
@@ -227,11 +236,14 @@ pub fn run(chunks: &[Arc<Chunk>], filter: &Filter, stop: &AtomicBool) -> Option<
                 let filter = filter.clone();
                 scope.spawn(move || {
                     let mut found = Vec::new();
-                    for chunk in part {
-                        if stop.load(Ordering::Relaxed) {
+                    for slot in part {
+                        if progress.stop.load(Ordering::Relaxed) {
                             break;
                         }
-                        filter.collect(chunk, &mut found);
+                        if let Some(chunk) = slot.load() {
+                            filter.collect(&chunk, &mut found);
+                        }
+                        progress.done.fetch_add(slot.lines as u64, Ordering::Relaxed);
                     }
                     found
                 })
@@ -239,7 +251,7 @@ pub fn run(chunks: &[Arc<Chunk>], filter: &Filter, stop: &AtomicBool) -> Option<
             .collect();
         workers.into_iter().map(|w| w.join().unwrap_or_default()).collect()
     });
-    (!stop.load(Ordering::Relaxed)).then(|| parts.concat())
+    (!progress.stop.load(Ordering::Relaxed)).then(|| parts.concat())
 }
 
 #[cfg(test)]
@@ -264,9 +276,9 @@ mod tests {
 
     fn find(store: &LogStore, typed: &str) -> Vec<u64> {
         let filter = Filter::parse(typed).unwrap().unwrap();
-        let found = run(&store.snapshot(), &filter, &AtomicBool::new(false)).unwrap();
+        let found = run(&store.snapshot(), &filter, &Progress::default()).unwrap();
         let one_by_one: Vec<u64> = (store.first()..store.next())
-            .filter(|n| store.get(*n).is_some_and(|l| filter.matches(l.text.as_bytes())))
+            .filter(|n| store.get(*n).is_some_and(|l| filter.matches(l.line().text.as_bytes())))
             .collect();
         assert_eq!(found, one_by_one, "{typed}: the whole-chunk search differs from line by line");
         found
@@ -316,7 +328,8 @@ mod tests {
     fn a_stopped_search_gives_nothing() {
         let s = store(["a".to_owned()]);
         let filter = Filter::parse("a").unwrap().unwrap();
-        assert!(run(&s.snapshot(), &filter, &AtomicBool::new(true)).is_none());
+        let stopped = Progress { stop: true.into(), ..Progress::default() };
+        assert!(run(&s.snapshot(), &filter, &stopped).is_none());
     }
 
     proptest::proptest! {
@@ -344,7 +357,7 @@ mod tests {
         for pattern in ["error", "took 312 ms", "u9[0-3]$", "!info", "-f err req", "took !user=u1 !items"] {
             let filter = Filter::parse(pattern).unwrap().unwrap();
             let started = std::time::Instant::now();
-            let found = run(&s.snapshot(), &filter, &AtomicBool::new(false)).unwrap();
+            let found = run(&s.snapshot(), &filter, &Progress::default()).unwrap();
             println!("{pattern:14} {:>8} of {} lines in {:?}", found.len(), s.len(), started.elapsed());
             assert!(!found.is_empty());
         }

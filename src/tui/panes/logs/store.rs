@@ -1,157 +1,50 @@
-//! Up to a million log lines in bounded memory.
+//! The log lines of a pane: the newest in memory, those before them on disk.
 //!
 //! Text lies in contiguous chunks, each with its lines' ends, so that a search walks plain memory
-//! and a line costs 16 bytes beside its text. Full chunks are shared with the search worker and
+//! and a line costs 15 bytes beside its text. Full chunks are shared with the search worker and
 //! never change. The oldest chunk goes when there is too much; how many lines went is known.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use super::chunk::{Chunk, Kept, Kind, NO_SOURCE, NO_TIME};
+use super::spill::{Disk, MEMORY_ALONE, Slot, Spill, Tally};
 use crate::rows::{Line, LineSource};
 
-/// Lines kept.
-pub const MAX_LINES: usize = 1_000_000;
-/// Bytes of text kept.
-pub const MAX_BYTES: usize = 256 << 20;
-/// Size at which a chunk is closed.
-const CHUNK_BYTES: usize = 256 << 10;
-const CHUNK_LINES: usize = 4096;
-/// A longer line is cut, and says so: one line must not fill the memory.
-const MAX_LINE: usize = 1 << 20;
-
-/// What a stored line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Text,
-    /// Something told between two lines: a container restarted.
-    Told,
-    /// A mark of the operator's.
-    Mark,
-    /// A gap: lines that were not delivered.
-    Lost,
-}
-
-impl Kind {
-    /// What no filter hides: a gap must not become silent, a mark was set to be found again.
-    pub fn is_always_shown(self) -> bool {
-        matches!(self, Kind::Mark | Kind::Lost)
-    }
-}
-
-/// Time of a line that has none.
-const NO_TIME: i64 = i64::MIN;
-const NO_SOURCE: u16 = u16::MAX;
-
-/// A run of lines. Line `i` is `text[ends[i - 1]..ends[i] - 1]`: each is followed by a line feed.
-#[derive(Debug, Clone, Default)]
-pub struct Chunk {
-    /// Number of its first line, counted from the first that ever came.
-    pub first: u64,
-    text: Vec<u8>,
-    ends: Vec<u32>,
-    times: Vec<i64>,
-    sources: Vec<u16>,
-    kinds: Vec<Kind>,
-    always: Vec<u32>,
-}
-
-impl Chunk {
-    /// The lines that no filter hides.
-    pub fn always(&self) -> &[u32] {
-        &self.always
-    }
-
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// All its text, lines separated by line feeds.
-    pub fn bytes(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// Where line `i` lies in [`Chunk::bytes`], without its line feed.
-    pub fn span(&self, i: usize) -> (usize, usize) {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
-        (start, self.ends[i] as usize - 1)
-    }
-
-    /// Which line holds byte `at`, which is in line `from` or after it. Next to it this costs a comparison or two.
-    pub fn line_from(&self, from: usize, at: usize) -> usize {
-        const NEAR: usize = 4;
-        for line in from..(from + NEAR).min(self.ends.len()) {
-            if at < self.ends[line] as usize {
-                return line;
-            }
-        }
-        let rest = (from + NEAR).min(self.ends.len());
-        rest + self.ends[rest..].partition_point(|&end| (end as usize) <= at)
-    }
-
-    /// Line `i`, as it is kept.
-    pub fn line(&self, i: usize) -> Stored<'_> {
-        let (start, end) = self.span(i);
-        let (time, source) = (self.times[i], self.sources[i]);
-        Stored {
-            number: self.first + i as u64,
-            kind: self.kinds[i],
-            text: std::str::from_utf8(&self.text[start..end]).unwrap_or_default(),
-            time: (time != NO_TIME).then_some(time),
-            source: (source != NO_SOURCE).then_some(source),
-        }
-    }
-
-    fn push(&mut self, text: &str, time: i64, source: u16, kind: Kind) {
-        let cut = crate::tui::widgets::composed::cut(text, MAX_LINE);
-        if memchr::memchr(b'\n', cut.as_bytes()).is_some() {
-            // A line feed inside a line would split it; this is its visible form.
-            self.text.extend_from_slice(cut.replace('\n', "␊").as_bytes());
-        } else {
-            self.text.extend_from_slice(cut.as_bytes());
-        }
-        if cut.len() < text.len() {
-            self.text.extend_from_slice(format!(" … {} bytes more", text.len() - cut.len()).as_bytes());
-        }
-        self.text.push(b'\n');
-        if kind.is_always_shown() {
-            self.always.push(u32::try_from(self.ends.len()).unwrap_or(u32::MAX));
-        }
-        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
-        self.times.push(time);
-        self.sources.push(source);
-        self.kinds.push(kind);
-    }
-
-    fn is_full(&self) -> bool {
-        self.text.len() >= CHUNK_BYTES || self.ends.len() >= CHUNK_LINES
-    }
-}
-
-/// A line as it is kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Stored<'a> {
-    pub number: u64,
-    pub kind: Kind,
-    pub text: &'a str,
-    /// Nanoseconds since the Unix epoch.
-    pub time: Option<i64>,
-    /// Index into [`LogStore::sources`].
-    pub source: Option<u16>,
-}
+/// So many bytes that wait to be written are more than the disk keeps up with.
+const BEHIND: usize = 64 << 20;
+/// Chunks read back from disk that are kept at hand: a screen seldom shows more.
+const AT_HAND: usize = 4;
+/// A line that is older than one shown before by more than this came late, in nanoseconds.
+const LATE: i64 = 100_000_000;
 
 /// The lines, and what is known of those that are gone.
 #[derive(Debug, Default)]
 pub struct LogStore {
-    closed: VecDeque<Arc<Chunk>>,
-    open: Chunk,
-    bytes: usize,
+    closed: VecDeque<Arc<Slot>>,
+    /// How many of `closed`, from the oldest on, were given to be written.
+    given: usize,
+    open: Arc<Chunk>,
     next: u64,
     let_go: u64,
     lost: u64,
     sources: Vec<Arc<LineSource>>,
+    /// The time of the youngest line, and whose it is.
+    youngest: Option<(i64, u16)>,
+    tally: Arc<Tally>,
+    disk: Disk,
+    spill: Option<Spill>,
+    at_hand: Mutex<VecDeque<Arc<Chunk>>>,
 }
 
 impl LogStore {
+    /// Keeps on disk what no longer fits into memory.
+    pub fn on(disk: Disk) -> Self {
+        Self { disk, ..Self::default() }
+    }
+
     /// Number of the oldest line kept.
     pub fn first(&self) -> u64 {
         self.closed.front().map_or(self.open.first, |c| c.first)
@@ -170,7 +63,7 @@ impl LogStore {
         self.len() == 0
     }
 
-    /// Lines that came and were dropped to bound the memory.
+    /// Lines that came and were dropped to bound memory and disk.
     pub fn let_go(&self) -> u64 {
         self.let_go
     }
@@ -184,62 +77,124 @@ impl LogStore {
         &self.sources
     }
 
+    /// Bytes on disk.
+    pub fn on_disk(&self) -> u64 {
+        self.tally.on_disk()
+    }
+
+    /// Why nothing more is written to disk.
+    pub fn disk_failed(&self) -> Option<String> {
+        self.tally.failed()
+    }
+
+    /// Whether the disk does not keep up: no more should be read for now.
+    pub fn is_behind(&self) -> bool {
+        self.tally.waiting() > BEHIND
+    }
+
     pub fn push(&mut self, line: &Line) {
         match line {
             Line::Text { source, time, text } => {
                 let source = self.intern(source);
-                self.add(text, time.unwrap_or(NO_TIME), source, Kind::Text);
+                let late = time.is_some_and(|time| self.is_late(time, source));
+                self.add(text, time.unwrap_or(NO_TIME), source, Kind::Text, late);
             }
             Line::Mark { source, text } => {
                 let source = source.as_ref().map_or(NO_SOURCE, |s| self.intern(s));
-                self.add(text, NO_TIME, source, Kind::Told);
+                self.add(text, NO_TIME, source, Kind::Told, false);
             }
             Line::Lost { source, count } => {
                 let source = source.as_ref().map_or(NO_SOURCE, |s| self.intern(s));
                 self.lost += count;
                 let lines = if *count == 1 { "line was" } else { "lines were" };
-                self.add(&format!("{count} {lines} not delivered"), NO_TIME, source, Kind::Lost);
+                self.add(&format!("{count} {lines} not delivered"), NO_TIME, source, Kind::Lost, false);
+            }
+        }
+    }
+
+    /// Whether a line came well after a younger one of another source. A source's own order is its own.
+    fn is_late(&mut self, time: i64, source: u16) -> bool {
+        match self.youngest {
+            Some((youngest, of)) if time <= youngest => of != source && youngest - time > LATE,
+            _ => {
+                self.youngest = Some((time, source));
+                false
             }
         }
     }
 
     /// A mark of the operator's.
-    pub fn mark(&mut self, text: &str) {
-        self.add(text, NO_TIME, NO_SOURCE, Kind::Mark);
+    pub fn mark(&mut self, text: &str, time: i64) {
+        self.add(text, time, NO_SOURCE, Kind::Mark, false);
     }
 
     /// Forgets every line; numbers go on, so that nothing points at the wrong line.
     pub fn clear(&mut self) {
-        let (next, sources) = (self.next, std::mem::take(&mut self.sources));
-        *self = Self { next, sources, open: Chunk { first: next, ..Chunk::default() }, ..Self::default() };
+        let (next, sources, disk) = (self.next, std::mem::take(&mut self.sources), self.disk.clone());
+        *self = Self { next, sources, disk, open: Arc::new(Chunk::from_number(next)), ..Self::default() };
     }
 
-    pub fn get(&self, number: u64) -> Option<Stored<'_>> {
+    pub fn get(&self, number: u64) -> Option<Kept> {
         if number < self.first() || number >= self.next {
             return None;
         }
         let chunk = if number >= self.open.first {
-            &self.open
+            self.open.clone()
         } else {
-            let i = self.closed.partition_point(|c| c.first + c.len() as u64 <= number);
-            self.closed.get(i)?
+            let i = self.closed.partition_point(|c| c.end() <= number);
+            self.read(self.closed.get(i)?)?
         };
-        let i = usize::try_from(number - chunk.first).ok()?;
-        Some(chunk.line(i))
+        let index = usize::try_from(number - chunk.first).ok()?;
+        Some(Kept { chunk, index })
     }
 
-    /// The chunks as they are now, for a worker: only the open one is copied.
-    pub fn snapshot(&self) -> Vec<Arc<Chunk>> {
+    /// A closed chunk; from the disk if it is there, which for a file just written is from memory nearly always.
+    fn read(&self, slot: &Slot) -> Option<Arc<Chunk>> {
+        let mut at_hand = self.at_hand.lock();
+        if let Some(chunk) = at_hand.iter().find(|c| c.first == slot.first) {
+            return Some(chunk.clone());
+        }
+        let chunk = slot.load()?;
+        if at_hand.len() == AT_HAND {
+            at_hand.pop_front();
+        }
+        at_hand.push_back(chunk.clone());
+        Some(chunk)
+    }
+
+    /// The chunks as they are now, for a worker: only the open one is copied, if lines come meanwhile.
+    pub fn snapshot(&self) -> Vec<Arc<Slot>> {
         let mut chunks: Vec<_> = self.closed.iter().cloned().collect();
         if self.open.len() > 0 {
-            chunks.push(Arc::new(self.open.clone()));
+            chunks.push(Slot::new(self.open.clone(), &Arc::default()));
         }
         chunks
     }
 
+    /// The number of the first line that is not older than `time`, as far as lines are in the order of their times.
+    pub fn at_time(&self, time: i64) -> Option<u64> {
+        let slot = self.closed.iter().find(|s| s.times.is_some_and(|(_, latest)| latest >= time));
+        let chunk = match slot {
+            Some(slot) => self.read(slot)?,
+            None => self.open.clone(),
+        };
+        (0..chunk.len())
+            .map(|i| chunk.line(i))
+            .find(|l| l.time.is_some_and(|t| t >= time))
+            .map(|line| line.number)
+    }
+
+    /// The time of the oldest line kept that has one.
+    pub fn begins(&self) -> Option<i64> {
+        let open = self.open.clone();
+        let closed = self.closed.iter().find_map(|s| s.times);
+        closed.or_else(|| open.times()).map(|(earliest, _)| earliest)
+    }
+
     fn intern(&mut self, source: &Arc<LineSource>) -> u16 {
-        // The last few sources speak most often, and there are seldom more than some dozens.
-        let found = self.sources.iter().rposition(|s| Arc::ptr_eq(s, source) || s == source);
+        // Lines of one source come in runs, each with the same reference.
+        let same = self.sources.iter().rposition(|s| Arc::ptr_eq(s, source));
+        let found = same.or_else(|| self.sources.iter().position(|s| s == source));
         let index = found.unwrap_or_else(|| {
             self.sources.push(source.clone());
             self.sources.len() - 1
@@ -247,27 +202,50 @@ impl LogStore {
         u16::try_from(index).unwrap_or(NO_SOURCE - 1)
     }
 
-    fn add(&mut self, text: &str, time: i64, source: u16, kind: Kind) {
-        let before = self.open.text.len();
-        self.open.push(text, time, source, kind);
-        self.bytes += self.open.text.len() - before;
+    fn add(&mut self, text: &str, time: i64, source: u16, kind: Kind, late: bool) {
+        let open = Arc::make_mut(&mut self.open);
+        open.push(text, time, source, kind, late);
         self.next += 1;
-        if self.open.is_full() {
-            let mut full = std::mem::replace(&mut self.open, Chunk { first: self.next, ..Chunk::default() });
-            full.text.shrink_to_fit();
-            self.closed.push_back(Arc::new(full));
+        if open.is_full() {
+            let next = Chunk::from_number(self.next);
+            let mut full = std::mem::replace(&mut self.open, Arc::new(next));
+            Arc::make_mut(&mut full).close();
+            self.closed.push_back(Slot::new(full, &self.tally));
+            self.make_room();
         }
-        while (self.len() > MAX_LINES || self.bytes > MAX_BYTES) && !self.closed.is_empty() {
-            if let Some(oldest) = self.closed.pop_front() {
-                self.bytes -= oldest.text.len();
-                self.let_go += oldest.len() as u64;
+    }
+
+    /// Gives to the disk what is too much for the memory, and lets the oldest go where that is too much too.
+    fn make_room(&mut self) {
+        let has_disk = self.disk.limit > 0 && self.tally.failed().is_none();
+        let keeps = if self.tally.failed().is_some() { MEMORY_ALONE } else { self.disk.memory };
+        while has_disk && self.given < self.closed.len() {
+            let staying = self.tally.resident().saturating_sub(self.tally.waiting());
+            if staying <= keeps {
+                break;
             }
+            if self.spill.is_none() {
+                self.spill = Spill::start(&self.disk, &self.tally);
+            }
+            let Some(spill) = &self.spill else { break };
+            spill.take(&self.closed[self.given]);
+            self.given += 1;
+        }
+        while self.closed.len() > 1
+            && (self.tally.on_disk() > self.disk.limit
+                || (!has_disk && self.tally.resident() > keeps))
+        {
+            let Some(oldest) = self.closed.pop_front() else { break };
+            oldest.let_go();
+            self.let_go += oldest.lines as u64;
+            self.given = self.given.saturating_sub(1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::{LINES, MAX_LINE};
     use super::*;
 
     fn source(pod: &str) -> Arc<LineSource> {
@@ -291,7 +269,8 @@ mod tests {
         store.push(&text(&b, ""));
         store.push(&Line::Lost { source: Some(a.clone()), count: 7 });
         store.push(&text(&a, "with\nfeed"));
-        let got: Vec<_> = (0..4).filter_map(|n| store.get(n)).map(|l| (l.kind, l.text, l.source)).collect();
+        let got: Vec<_> = (0..4).filter_map(|n| store.get(n)).collect();
+        let got: Vec<_> = got.iter().map(|l| (l.line().kind, l.line().text, l.line().source)).collect();
         assert_eq!(
             got,
             [
@@ -305,30 +284,92 @@ mod tests {
         assert!(store.get(4).is_none());
     }
 
-    #[test]
-    fn the_oldest_lines_go_and_are_counted() {
-        let mut store = LogStore::default();
-        let s = source("a");
-        for i in 0..(MAX_LINES + 3 * CHUNK_LINES) {
-            store.push(&text(&s, &format!("line {i}")));
+    fn told(store: &LogStore, number: u64) -> Option<String> {
+        store.get(number).map(|l| l.line().text.to_owned())
+    }
+
+    fn settled(store: &LogStore) {
+        let began = std::time::Instant::now();
+        while store.tally.waiting() > 0 {
+            assert!(began.elapsed().as_secs() < 30, "the disk is not written");
+            std::thread::yield_now();
         }
-        assert!(store.len() <= MAX_LINES && store.len() > MAX_LINES - 2 * CHUNK_LINES);
-        assert_eq!(store.let_go(), store.first());
-        assert_eq!(store.next(), (MAX_LINES + 3 * CHUNK_LINES) as u64);
+    }
+
+    #[test]
+    fn without_a_disk_the_oldest_lines_go_and_are_counted() {
+        let mut store = LogStore::on(Disk { memory: 1 << 20, ..Disk::default() });
+        let s = source("a");
+        let count = 20 * LINES as u64;
+        for i in 0..count {
+            store.push(&text(&s, &format!("this is the line with the number {i}")));
+        }
+        assert!(store.let_go() > 0 && store.tally.resident() <= 1 << 20);
+        assert_eq!((store.let_go(), store.next()), (store.first(), count));
         let first = store.first();
-        assert_eq!(store.get(first).map(|l| l.text.to_owned()), Some(format!("line {first}")));
+        assert_eq!(told(&store, first), Some(format!("this is the line with the number {first}")));
         assert!(store.get(first - 1).is_none());
         store.clear();
         assert!(store.is_empty());
         assert_eq!(store.first(), store.next());
         store.push(&text(&s, "after"));
-        assert_eq!(store.get(store.first()).map(|l| l.text), Some("after"));
+        assert_eq!(told(&store, store.first()).as_deref(), Some("after"));
+    }
+
+    #[test]
+    fn with_a_disk_every_line_stays_in_little_memory() {
+        let home = tempfile::tempdir().unwrap();
+        let disk = Disk { directory: home.path().join("lines"), limit: 1 << 30, memory: 1 << 20 };
+        let mut store = LogStore::on(disk.clone());
+        let s = source("a");
+        let count = 200_000;
+        for i in 0..count {
+            store.push(&text(&s, &format!("this is the line with the number {i}")));
+        }
+        settled(&store);
+        // The writer gives memory back behind our backs: the next chunk takes that into account.
+        assert!(store.tally.resident() <= (1 << 20) + (1 << 19), "{}", store.tally.resident());
+        assert!(store.on_disk() > 8 << 20);
+        assert_eq!((store.first(), store.let_go(), store.len()), (0, 0, count));
+        for number in [0, 1, 4095, 4096, 77_777, 199_999] {
+            assert_eq!(told(&store, number), Some(format!("this is the line with the number {number}")));
+        }
+        let read: usize = store.snapshot().iter().filter_map(|s| s.load()).map(|c| c.len()).sum();
+        assert_eq!(read, count);
+        // With less room the oldest go, and nothing else.
+        let mut small = LogStore::on(Disk { limit: 2 << 20, ..disk });
+        for i in 0..count {
+            small.push(&text(&s, &format!("this is the line with the number {i}")));
+            if i % LINES == 0 {
+                settled(&small);
+            }
+        }
+        let first = small.first();
+        assert!(first > 0 && small.let_go() == first && small.on_disk() <= (2 << 20) + (1 << 18));
+        assert_eq!(told(&small, first), Some(format!("this is the line with the number {first}")));
+    }
+
+    #[test]
+    fn a_line_behind_younger_ones_of_others_is_late() {
+        let mut store = LogStore::default();
+        let (a, b) = (source("a"), source("b"));
+        let at = |s: &Arc<LineSource>, ms: i64| Line::Text {
+            source: s.clone(),
+            time: Some(ms * 1_000_000),
+            text: "x".into(),
+        };
+        for line in [at(&a, 1000), at(&b, 950), at(&b, 800), at(&a, 100), at(&b, 1001)] {
+            store.push(&line);
+        }
+        let late: Vec<bool> = (0..5).filter_map(|n| store.get(n)).map(|l| l.line().late).collect();
+        assert_eq!(late, [false, false, true, false, false]);
+        assert_eq!((store.at_time(900_000_000), store.begins()), (Some(0), Some(100_000_000)));
     }
 
     #[test]
     fn a_huge_line_is_cut_and_says_so() {
         let mut store = LogStore::default();
         store.push(&text(&source("a"), &"x".repeat(MAX_LINE + 10)));
-        assert!(store.get(0).is_some_and(|l| l.text.ends_with(" … 10 bytes more")));
+        assert!(told(&store, 0).is_some_and(|l| l.ends_with(" … 10 bytes more")));
     }
 }

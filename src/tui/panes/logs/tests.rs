@@ -69,7 +69,7 @@ fn turn(stage: &mut Stage, pane: &mut LogsPane) {
 
 fn texts(pane: &LogsPane) -> Vec<String> {
     let view = &pane.view;
-    (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.text.to_owned())).collect()
+    (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.line().text.to_owned())).collect()
 }
 
 fn flashes(stage: &mut Stage) -> Vec<String> {

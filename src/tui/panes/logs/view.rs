@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::search::Filter;
-use super::store::{LogStore, Stored};
+use super::chunk::Kept;
+use super::spill::Slot;
+use super::store::LogStore;
 use crate::rows::Line;
 
 /// How lines are shown.
@@ -53,7 +55,7 @@ struct Found {
 pub struct Job {
     pub generation: u64,
     pub filter: Arc<Filter>,
-    pub chunks: Vec<Arc<super::store::Chunk>>,
+    pub chunks: Vec<Arc<Slot>>,
 }
 
 /// The state of a log pane.
@@ -82,9 +84,9 @@ impl LogView {
     }
 
     /// Adds a mark of the operator's.
-    pub fn mark(&mut self, text: &str) {
+    pub fn mark(&mut self, text: &str, time: i64) {
         let from = self.store.next();
-        self.store.mark(text);
+        self.store.mark(text, time);
         self.after_growth(from);
     }
 
@@ -104,7 +106,7 @@ impl LogView {
         let (first, next) = (self.store.first(), self.store.next());
         if let Some(found) = &mut self.found {
             let matching = (from.max(first)..next)
-                .filter(|n| self.store.get(*n).is_some_and(|l| found.filter.shows(&l)));
+                .filter(|n| self.store.get(*n).is_some_and(|l| found.filter.shows(&l.line())));
             match &mut found.numbers {
                 Some(numbers) => numbers.extend(matching),
                 None => found.newer.extend(matching),
@@ -156,7 +158,11 @@ impl LogView {
     pub fn searched(&mut self, generation: u64, mut numbers: Vec<u64>) {
         let first = self.store.first();
         let Some(found) = self.found.as_mut().filter(|_| generation == self.generation) else { return };
-        numbers.retain(|n| (first..found.tried_from).contains(n));
+        // What came since the search began was tried as it came; what is gone since is skipped by whoever reads.
+        numbers.truncate(numbers.partition_point(|n| *n < found.tried_from));
+        if numbers.first().is_some_and(|n| *n < first) {
+            numbers.drain(..numbers.partition_point(|n| *n < first));
+        }
         numbers.append(&mut found.newer);
         found.numbers = Some(numbers);
         if self.options.follow {
@@ -326,13 +332,13 @@ impl LogView {
         }
     }
 
-    pub fn line(&self, number: u64) -> Option<Stored<'_>> {
+    pub fn line(&self, number: u64) -> Option<Kept> {
         self.store.get(number)
     }
 
     /// Lines shown as text, for copying and saving: as they came, made harmless.
     pub fn text_of(&self, number: u64) -> String {
-        self.line(number).map(|l| super::draw::saved_text(self, &l)).unwrap_or_default()
+        self.line(number).map(|l| super::draw::saved_text(self, &l.line())).unwrap_or_default()
     }
 }
 
@@ -341,7 +347,6 @@ mod tests {
     use super::super::search;
     use super::*;
     use crate::rows::LineSource;
-    use std::sync::atomic::AtomicBool;
 
     fn lines(texts: &[&str]) -> Vec<Line> {
         let source = Arc::new(LineSource {
@@ -358,12 +363,12 @@ mod tests {
     }
 
     fn finish(view: &mut LogView, job: &Job) {
-        let found = search::run(&job.chunks, &job.filter, &AtomicBool::new(false)).unwrap();
+        let found = search::run(&job.chunks, &job.filter, &search::Progress::default()).unwrap();
         view.searched(job.generation, found);
     }
 
     fn shown(view: &LogView) -> Vec<String> {
-        (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.text.to_owned())).collect()
+        (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.line().text.to_owned())).collect()
     }
 
     #[test]
@@ -395,7 +400,7 @@ mod tests {
     #[test]
     fn gaps_and_marks_are_shown_whatever_the_filter() {
         let mut view = LogView::default();
-        view.mark("12:00:01");
+        view.mark("12:00:01", 0);
         view.push(&lines(&["a"]));
         let job = search(&mut view, "nothing");
         finish(&mut view, &job);
