@@ -94,11 +94,22 @@ pub struct Screen {
     pub open: String,
     /// Whether the console takes the mouse.
     pub mouse: bool,
+    /// How many MiB of log lines one log pane keeps on disk, in the state directory, while it is open. Older ones are
+    /// dropped, and counted in its title. 0: lines are kept in memory alone, 256 MiB of them.
+    #[schemars(range(max = 1_048_576))]
+    #[serde(deserialize_with = "file::between::<0, 1048576, _>")]
+    pub log_disk_mib: u32,
 }
 
 impl Default for Screen {
     fn default() -> Self {
-        Self { theme: "default".to_owned(), keymap: "default".to_owned(), open: String::new(), mouse: true }
+        Self {
+            theme: "default".to_owned(),
+            keymap: "default".to_owned(),
+            open: String::new(),
+            mouse: true,
+            log_disk_mib: 2048,
+        }
     }
 }
 

@@ -60,6 +60,10 @@ fn look(output: &Value) -> Rendered {
     {
         return Rendered { out: positional(columns, rows), aside: aside(fields, &["columns", "rows"]) };
     }
+    // Of a text that is empty there is nothing to show but why.
+    if fields.get("text").and_then(Value::as_str) == Some("") && fields.contains_key("left_out") {
+        return Rendered { out: String::new(), aside: aside(fields, &["text"]) };
+    }
     if let Some((name, text)) = longest_text(fields) {
         return Rendered { out: safe_lines(text), aside: aside(fields, &[name]) };
     }

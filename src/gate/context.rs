@@ -14,7 +14,7 @@ use super::interaction::Duplex;
 use super::preview::{Preview, TargetVersion};
 use super::spec::{OperationInfo, Target};
 use crate::base::ids::CallId;
-use crate::base::{Actor, ActorKind, Code, Door, Error, Result};
+use crate::base::{Actor, ActorKind, Code, Door, Error, Redactor, Result};
 use crate::bus::{Bus, CallEvent, CallPhase, Event, Item};
 
 /// The proof and the services. Only the gate can make one.
@@ -203,6 +203,11 @@ impl Context {
     /// Every operation there is, for `operation_list`.
     pub fn catalogue(&self) -> Arc<[OperationInfo]> {
         self.gate.catalogue()
+    }
+
+    /// For what leaves by another way than the call's result: a file.
+    pub fn redactor(&self) -> Arc<Redactor> {
+        self.gate.inner.redactor.clone()
     }
 
     /// The gate's own state, for the operations about approvals, grants and the audit log.

@@ -34,7 +34,9 @@ impl Gate {
                 ..Request::new(part.operation, part.arguments)
             };
             let (mut one, deeper) = Call::new(actor.clone(), operation, request)?;
-            if !deeper.is_empty() || one.spec.effect == Effect::Observe {
+            // A read may be of several things, each of which the policy rules on; a change is made of changes.
+            let reads = call.spec.effect == Effect::Observe;
+            if !deeper.is_empty() || (one.spec.effect == Effect::Observe) != reads {
                 return Err(Error::invalid(format!("{} cannot be one of several calls", one.spec.name))
                     .next("Name an operation that changes one object, such as deployment_restart."));
             }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::objects::path::Path;
 use super::quantity;
 use crate::base::{Error, Result};
 use crate::rows::spec::ColumnSpec;
-use crate::rows::{Cell, Column, Tone};
+use crate::rows::{Cell, Column, Path, Tone};
 
 /// Such columns, ready to be read from objects.
 #[derive(Debug, Clone, Default)]

@@ -43,6 +43,8 @@ pub(super) enum Voice {
     Postgres,
     /// Text that tries to harm a terminal, and very long lines.
     Hostile,
+    /// Numbered lines, `RATE` of them a second up to `LINES`, by its environment: nothing of it is rotated away.
+    Flood,
 }
 
 const LATEST: &[&str] = &["1.0.0", "1.1.0", "1.2.0", "1.2.1", "1.2.2", "1.2.3", "1.3.0", "2.0.0"];
@@ -67,6 +69,7 @@ pub(super) const APPS: &[App] = &[
     app("mailer", 80, 10, Voice::Logfmt),
     app("invoice", 90, 20, Voice::Logfmt),
     app("guestbook", 64, 5, Voice::Hostile),
+    app("flood", 64, 900, Voice::Flood),
     app("worker", 140, 90, Voice::Json),
     app("tracker", 110, 30, Voice::Json),
     app("routing", 260, 180, Voice::Java),

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Deck;
+use super::common::moment;
 use super::input::Span;
-use crate::base::clock::seconds;
 use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
@@ -154,19 +154,6 @@ fn kind_of(word: &str) -> Result<AuditKind> {
 fn cursor(text: &str) -> Result<u64> {
     text.parse()
         .map_err(|_| Error::invalid(format!("{text:?} is no cursor")).next("Use `next` of the page before."))
-}
-
-/// A point in time, or a span before now.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    let wrong = || {
-        Error::invalid(format!("{text:?} is no time"))
-            .next("Write 2026-01-31T12:00:00Z, or a span such as 15m, 2h or 3d.")
-    };
-    let ago = seconds(text).ok_or_else(wrong)?;
-    now.checked_sub(Duration::from_secs(ago)).map_err(|_| wrong())
 }
 
 struct AuditList;

@@ -1,8 +1,12 @@
 //! What the operations on Kubernetes objects share: defaults filled in, kinds by one name, previews from plans.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::Deck;
+use crate::base::clock::seconds;
 use crate::base::{Error, Result};
 use crate::gate::{Context, Diff, Preview, Target, TargetVersion};
 use crate::kube::objects::{Plan, Seen};
@@ -163,6 +167,19 @@ const BUILT_IN: &[BuiltIn] = &[
         false,
     ),
 ];
+
+/// A point in time, or a span before now.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let wrong = || {
+        Error::invalid(format!("{text:?} is no time"))
+            .next("Write 2026-01-31T12:00:00Z, or a span such as 15m, 2h or 3d.")
+    };
+    let ago = seconds(text).ok_or_else(wrong)?;
+    now.checked_sub(Duration::from_secs(ago)).map_err(|_| wrong())
+}
 
 /// A plan as the gate shows it. Comparing large texts takes time, so a thread does it.
 pub async fn preview(target: Target, plan: Plan) -> Result<Preview> {

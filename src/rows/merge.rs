@@ -1,71 +1,151 @@
-//! Lines of several logs in the order of their times, as far as a short window allows.
+//! Lines of several logs in the order of their times, as far as a short wait allows.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::Line;
 
-/// Holds lines for one or two turns of the clock, so that containers that write at the same time come out in order.
-/// A line that is late by more than that is given late; none is dropped.
+/// How long a log that has not said anything yet is waited for.
+const OPENING: Duration = Duration::from_millis(500);
+/// How long one is waited for whose old lines are still coming.
+const CATCHING: Duration = Duration::from_millis(400);
+/// How long one is waited for that has nothing old left to say: what is written at the same time arrives within this.
+const LIVE: Duration = Duration::from_millis(100);
+
+/// Names one of the logs that are merged.
+pub type Lane = usize;
+
+/// Merges logs line by line: the earliest line goes first, once every other log has a later one or is silent. What is
+/// held of a log is for its reader to bound: whoever holds back one log while another catches up loses nothing. A
+/// line that is later than the wait is given late; none is dropped.
 #[derive(Debug, Default)]
 pub struct Merger {
-    held: Vec<Entry>,
-    /// How many of `held` came before the last turn.
-    old: usize,
-    last: i64,
+    lanes: Vec<Queue>,
+    held: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
-    /// Nanoseconds since the epoch. A line without a time gets that of the line before it, and stays behind it.
-    time: i64,
-    line: Line,
+struct Queue {
+    /// With their places in time: nanoseconds since the epoch, never before those of the line before, so that a log's own
+    /// order stays. A line without a time has that of the line before.
+    lines: VecDeque<(i64, Line)>,
+    /// The place of its last line.
+    last: i64,
+    /// When it last had anything to give.
+    since: Instant,
+    patience: Duration,
+    open: bool,
 }
 
-/// With more lines than this waiting, order gives way to memory.
-const FULL: usize = 20_000;
+impl Queue {
+    /// Whether it may still say something that belongs before the lines of others.
+    fn is_waited_for(&self, now: Instant) -> bool {
+        self.open && self.lines.is_empty() && now.saturating_duration_since(self.since) < self.patience
+    }
+}
 
 impl Merger {
-    /// Takes lines of one source, in its order.
-    pub fn push(&mut self, lines: impl IntoIterator<Item = Line>) {
-        let mut time = self.last;
-        let mut stamped = false;
-        for line in lines {
-            if let Line::Text { time: Some(t), .. } = &line {
-                // A source's own order is kept even where its stamps are not monotonic.
-                time = if stamped { time.max(*t) } else { *t };
-                stamped = true;
+    /// A log joins.
+    pub fn join(&mut self, now: Instant) -> Lane {
+        let queue =
+            Queue { lines: VecDeque::new(), last: i64::MIN, since: now, patience: OPENING, open: true };
+        match self.lanes.iter().position(|q| !q.open && q.lines.is_empty()) {
+            Some(lane) => {
+                self.lanes[lane] = queue;
+                lane
             }
-            self.held.push(Entry { time, line });
+            None => {
+                self.lanes.push(queue);
+                self.lanes.len() - 1
+            }
         }
-        self.last = self.last.max(time);
+    }
+
+    /// A log has come to its end: nobody waits for it any more. What is held of it is still given.
+    pub fn leave(&mut self, lane: Lane) {
+        if let Some(queue) = self.lanes.get_mut(lane) {
+            queue.open = false;
+        }
+    }
+
+    /// How many logs are merged.
+    pub fn lanes(&self) -> usize {
+        self.lanes.iter().filter(|q| q.open || !q.lines.is_empty()).count()
+    }
+
+    /// Takes lines of one log, in its order.
+    pub fn push(&mut self, lane: Lane, lines: impl IntoIterator<Item = Line>, now: Instant) {
+        let Some(queue) = self.lanes.get_mut(lane) else { return };
+        let before = queue.lines.len();
+        for line in lines {
+            if let Line::Text { time: Some(time), .. } = &line {
+                queue.last = queue.last.max(*time);
+            }
+            queue.lines.push_back((queue.last, line));
+        }
+        self.held += queue.lines.len() - before;
+        queue.since = now;
+        if queue.patience == OPENING {
+            queue.patience = CATCHING;
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.held == 0
     }
 
-    /// Whether so much waits that it should be taken before the next turn.
-    pub fn is_full(&self) -> bool {
-        self.held.len() >= FULL
+    /// Gives the lines whose turn it is.
+    pub fn take(&mut self, now: Instant, out: impl FnMut(Lane, Line)) {
+        let mut limit = i64::MAX;
+        for queue in self.lanes.iter_mut().filter(|q| q.open && q.lines.is_empty()) {
+            if queue.is_waited_for(now) {
+                limit = limit.min(queue.last);
+            } else {
+                queue.patience = LIVE;
+            }
+        }
+        self.give(limit, now, out);
     }
 
-    /// One turn of the clock: what waited since the turn before, and all that is earlier than it.
-    pub fn turn(&mut self) -> Vec<Line> {
-        let Some(latest) = self.held[..self.old].iter().map(|e| e.time).max() else {
-            self.old = self.held.len();
-            return Vec::new();
-        };
-        self.held.sort_by_key(|e| e.time);
-        let ripe = self.held.partition_point(|e| e.time <= latest);
-        let young = self.held.split_off(ripe);
-        let out = std::mem::replace(&mut self.held, young);
-        self.old = self.held.len();
-        out.into_iter().map(|e| e.line).collect()
+    /// Gives all there is, in order.
+    pub fn drain(&mut self, out: impl FnMut(Lane, Line)) {
+        self.lanes.iter_mut().for_each(|q| q.patience = Duration::ZERO);
+        self.give(i64::MAX, Instant::now(), out);
+        self.lanes.iter_mut().for_each(|q| q.patience = LIVE);
     }
 
-    /// All there is, in order.
-    pub fn drain(&mut self) -> Vec<Line> {
-        self.held.sort_by_key(|e| e.time);
-        self.old = 0;
-        std::mem::take(&mut self.held).into_iter().map(|e| e.line).collect()
+    fn give(&mut self, mut limit: i64, now: Instant, mut out: impl FnMut(Lane, Line)) {
+        let head = |(lane, q): (Lane, &Queue)| q.lines.front().map(|(time, _)| Reverse((*time, lane)));
+        let mut heads: BinaryHeap<_> = self.lanes.iter().enumerate().filter_map(head).collect();
+        while let Some(Reverse((time, lane))) = heads.pop() {
+            if time > limit {
+                return;
+            }
+            let queue = &mut self.lanes[lane];
+            let Some((_, line)) = queue.lines.pop_front() else { continue };
+            self.held -= 1;
+            out(lane, line);
+            match queue.lines.front() {
+                Some((time, _)) => heads.push(Reverse((*time, lane))),
+                None => {
+                    // It may have more to say that was not taken yet.
+                    queue.since = now;
+                    if queue.is_waited_for(now) {
+                        limit = limit.min(queue.last);
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`Merger::take`] has more to give though nothing comes; `None` if nothing is held.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        if self.is_empty() {
+            return None;
+        }
+        let waited = self.lanes.iter().filter(|q| q.is_waited_for(now)).map(|q| q.since + q.patience).min();
+        Some(waited.unwrap_or(now))
     }
 }
 
@@ -83,40 +163,91 @@ mod tests {
         Line::Text { source, time: Some(time), text: time.to_string().into() }
     }
 
-    fn times(lines: Vec<Line>) -> Vec<i64> {
-        lines.iter().filter_map(|l| if let Line::Text { time, .. } = l { *time } else { None }).collect()
+    fn take(merger: &mut Merger, now: Instant) -> Vec<i64> {
+        let mut out = Vec::new();
+        merger.take(now, |_, line| {
+            if let Line::Text { time: Some(t), .. } = line {
+                out.push(t);
+            }
+        });
+        out
     }
 
     #[test]
-    fn two_sources_come_out_in_order() {
-        let mut merger = Merger::default();
-        merger.push([line(10), line(30)]);
-        assert!(merger.turn().is_empty(), "a line waits at least one turn");
-        merger.push([line(5), line(20), line(40)]);
-        assert_eq!(times(merger.turn()), [5, 10, 20, 30]);
-        assert_eq!(times(merger.turn()), [40]);
-        assert!(merger.is_empty());
+    fn two_logs_come_out_in_order_however_far_apart_they_are_read() {
+        let (mut merger, now) = (Merger::default(), Instant::now());
+        let (a, b) = (merger.join(now), merger.join(now));
+        merger.push(a, [line(10), line(30)], now);
+        assert!(take(&mut merger, now).is_empty(), "the other is waited for");
+        merger.push(b, [line(5), line(20)], now);
+        assert_eq!(take(&mut merger, now), [5, 10, 20], "30 waits for what b says next");
+        // b is far ahead, and waits for a as long as a's old lines come.
+        merger.push(b, (0..1000).map(|i| line(1000 + i)), now);
+        let mut at = now;
+        for i in 0..10 {
+            at += CATCHING / 2;
+            merger.push(a, [line(40 + i)], at);
+            take(&mut merger, at);
+        }
+        assert_eq!(merger.held, 1000);
+        assert_eq!(merger.due(at), Some(at + CATCHING));
+        assert_eq!(take(&mut merger, at + CATCHING).len(), 1000, "a is silent");
+        assert!(merger.is_empty() && merger.due(at).is_none());
     }
 
     #[test]
-    fn a_late_line_is_given_late_but_given() {
-        let mut merger = Merger::default();
-        merger.push([line(100)]);
-        merger.turn();
-        assert_eq!(times(merger.turn()), [100]);
-        merger.push([line(50)]);
-        merger.turn();
-        assert_eq!(times(merger.turn()), [50]);
+    fn one_that_is_silent_holds_nobody_up_and_a_late_line_is_given_late() {
+        let (mut merger, now) = (Merger::default(), Instant::now());
+        let (a, b) = (merger.join(now), merger.join(now));
+        let later = now + OPENING;
+        merger.push(a, [line(100)], later);
+        assert_eq!(take(&mut merger, later), [100]);
+        merger.push(b, [line(50)], later);
+        assert_eq!(take(&mut merger, later), [50]);
+        let later = later + CATCHING;
+        merger.push(a, [line(200)], later);
+        merger.leave(b);
+        assert_eq!((take(&mut merger, later), merger.lanes()), (vec![200], 1));
+        assert_eq!(merger.join(later), b, "a place that is free is taken again");
     }
 
     #[test]
-    fn marks_stay_behind_the_line_they_follow() {
-        let mut merger = Merger::default();
+    fn a_log_keeps_its_own_order_and_marks_stay_behind_the_line_they_follow() {
+        let (mut merger, now) = (Merger::default(), Instant::now());
+        let (a, b) = (merger.join(now), merger.join(now));
         let mark = Line::Mark { source: None, text: "restarted".into() };
-        merger.push([line(10), mark.clone(), line(12)]);
-        merger.push([line(11)]);
-        let out = merger.drain();
-        assert_eq!(out[1], mark);
-        assert_eq!(times(out), [10, 11, 12]);
+        merger.push(a, [line(10), mark.clone(), line(9), line(12)], now);
+        merger.push(b, [line(11)], now);
+        let mut out = Vec::new();
+        merger.drain(|_, line| out.push(line));
+        assert_eq!(out, [line(10), mark, line(9), line(11), line(12)]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn logs_that_are_in_order_come_out_in_order_and_whole(
+            logs in proptest::collection::vec(proptest::collection::vec(0i64..1000, 0..50), 1..6),
+            step in 1usize..7,
+        ) {
+            let (mut merger, mut now) = (Merger::default(), Instant::now());
+            let mut logs: Vec<VecDeque<i64>> =
+                logs.into_iter().map(|mut l| { l.sort_unstable(); l.into() }).collect();
+            let mut wanted: Vec<i64> = logs.iter().flatten().copied().collect();
+            wanted.sort_unstable();
+            let lanes: Vec<Lane> = logs.iter().map(|_| merger.join(now)).collect();
+            let mut out = Vec::new();
+            while logs.iter().any(|l| !l.is_empty()) {
+                for (i, (log, lane)) in logs.iter_mut().zip(&lanes).enumerate() {
+                    let some = (step + i) % 5 + 1;
+                    let piece: Vec<Line> = (0..some).filter_map(|_| log.pop_front()).map(line).collect();
+                    if piece.is_empty() { merger.leave(*lane) } else { merger.push(*lane, piece, now) }
+                }
+                now += Duration::from_millis(1);
+                out.extend(take(&mut merger, now));
+            }
+            lanes.iter().for_each(|lane| merger.leave(*lane));
+            out.extend(take(&mut merger, now));
+            proptest::prop_assert_eq!(out, wanted);
+        }
     }
 }

@@ -113,6 +113,8 @@ pub enum Effect {
         result: Result<Option<String>>,
     },
     Cancel(Ticket),
+    /// Stops taking from a watch, or goes on.
+    Hold(Ticket, bool),
     /// A change whose progress and end the application shows, whether the pane is still there or not.
     Run {
         request: Request,
@@ -215,6 +217,11 @@ impl<'a> Cx<'a> {
     /// Ends something asked for; its messages stop.
     pub fn cancel(&mut self, ticket: Ticket) {
         self.effects.push(Effect::Cancel(ticket));
+    }
+
+    /// Stops taking from a watch, or goes on: whoever sends waits meanwhile, and nothing is lost.
+    pub fn hold(&mut self, ticket: Ticket, held: bool) {
+        self.effects.push(Effect::Hold(ticket, held));
     }
 
     /// Makes a change in the background; the application shows how it goes. `label` is the verb

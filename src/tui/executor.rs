@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::effect::{Message, PaneId, Ticket};
@@ -29,12 +29,14 @@ pub struct Executor {
     client: Client,
     sender: mpsc::Sender<Envelope>,
     running: HashMap<Ticket, (Option<PaneId>, AbortHandle)>,
+    /// The watches, each with whether it is held.
+    holds: HashMap<Ticket, watch::Sender<bool>>,
 }
 
 impl Executor {
     pub fn new(client: Client) -> (Self, mpsc::Receiver<Envelope>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        (Self { client, sender, running: HashMap::new() }, receiver)
+        (Self { client, sender, running: HashMap::new(), holds: HashMap::new() }, receiver)
     }
 
     pub fn client(&self) -> &Client {
@@ -74,12 +76,16 @@ impl Executor {
 
     pub fn watch(&mut self, owner: Option<PaneId>, ticket: Ticket, request: Request) {
         let (client, sender) = (self.client.clone(), self.sender.clone());
+        let (hold, mut held) = watch::channel(false);
+        self.holds.insert(ticket, hold);
         self.spawn(owner, ticket, async move {
             let mut watch = match client.watch(request).await {
                 Ok(watch) => watch,
                 Err(error) => return Message::Ended { ticket, error: Some(error) },
             };
             loop {
+                // Once nobody can hold it any more, it is about to be ended.
+                let _ = held.wait_for(|held| !held).await;
                 match watch.next().await {
                     Some(Ok(frame)) => {
                         let message = Message::Frame { ticket, frame };
@@ -136,8 +142,16 @@ impl Executor {
         });
     }
 
+    /// Stops taking from a watch, or goes on: whoever sends waits meanwhile.
+    pub fn hold(&self, ticket: Ticket, held: bool) {
+        if let Some(hold) = self.holds.get(&ticket) {
+            hold.send_replace(held);
+        }
+    }
+
     /// Ends one task.
     pub fn cancel(&mut self, ticket: Ticket) {
+        self.holds.remove(&ticket);
         if let Some((_, handle)) = self.running.remove(&ticket) {
             handle.abort();
         }
@@ -145,10 +159,11 @@ impl Executor {
 
     /// Ends all that a closed pane had asked for.
     pub fn forget(&mut self, pane: PaneId) {
-        self.running.retain(|_, (owner, handle)| {
+        self.running.retain(|ticket, (owner, handle)| {
             let its = *owner == Some(pane);
             if its {
                 handle.abort();
+                self.holds.remove(ticket);
             }
             !its
         });
@@ -167,6 +182,9 @@ impl Executor {
             | Message::Edited { ticket, .. } => (ticket, true),
             Message::Event(_) => return true,
         };
+        if last {
+            self.holds.remove(ticket);
+        }
         if last { self.running.remove(ticket).is_some() } else { self.running.contains_key(ticket) }
     }
 

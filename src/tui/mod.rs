@@ -45,6 +45,7 @@ pub mod widgets;
 mod words;
 
 pub use app::{App, Options};
+pub use panes::logs::Disk;
 
 /// Runs the console until the operator leaves it. Let `Runtime::block_on` poll it: a slow terminal blocks its thread.
 ///

@@ -52,6 +52,8 @@ pub struct Shared {
     pub keymap: Arc<Keymap>,
     /// What a k9s user has set up.
     pub user: Arc<Setup>,
+    /// Where log panes keep what memory has no room for.
+    pub log_disk: super::Disk,
 }
 
 /// One cluster in one line.
@@ -186,6 +188,7 @@ impl Shared {
             pointers: Vec::new(),
             keymap: Arc::default(),
             user: Arc::default(),
+            log_disk: super::Disk::default(),
         }
     }
 

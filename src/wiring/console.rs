@@ -111,6 +111,10 @@ async fn show(client: Client, setting: &Setting, opening: &Opening, read_only: b
         mouse: config.screen.mouse,
         own_editor: tui::terminal::has_editor(),
         namespace: filled(&config.kubernetes.namespace),
+        log_disk: tui::Disk::new(
+            setting.paths.state.join("lines"),
+            u64::from(config.screen.log_disk_mib) << 20,
+        ),
         ..tui::Options::default()
     };
     match tui::run(client, options).await {

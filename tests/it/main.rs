@@ -18,6 +18,7 @@ mod console;
 mod doors;
 mod faults;
 mod files;
+mod flood;
 mod heirs;
 mod helm;
 mod house;

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::filter::Grep;
 use super::filters::{FOLD, Filters};
 use super::pods::ContainerView;
 use super::reader::{self, Ask, Lines};
 use super::scope::Scope;
 use crate::base;
 use crate::kube::{ByteStream, Error};
-use crate::rows::{Line, LineSource};
+use crate::rows::{Lane, Line, LineSource};
 
 /// Lines go on in batches of at most this many.
 pub const BATCH: usize = 512;
@@ -26,7 +25,9 @@ const RETRY_MAX: Duration = Duration::from_secs(8);
 /// What a container's follower tells the one who merges.
 #[derive(Debug)]
 pub enum Told {
-    Lines(Vec<Line>),
+    Lines(Lane, Vec<Line>),
+    /// Nothing more comes of this container.
+    Ended(Lane),
     /// The watch cannot go on.
     Fatal(base::Error),
 }
@@ -37,10 +38,12 @@ pub struct Follower {
     pub source: Arc<LineSource>,
     /// How the first request begins; `container` and the rest are filled in.
     pub first: Ask,
-    pub grep: Option<Grep>,
-    /// Fold lines that repeat the one before.
-    pub fold: bool,
+    pub filters: Filters,
     pub view: watch::Receiver<ContainerView>,
+    /// Its place among those that are merged.
+    pub lane: Lane,
+    /// Lines that the merger takes: each that goes on makes room for another.
+    pub credits: Arc<Semaphore>,
     pub out: mpsc::Sender<Told>,
 }
 
@@ -58,8 +61,13 @@ enum Ended {
 impl Follower {
     /// Reads until the pod is gone or nobody listens.
     pub async fn run(mut self) {
+        self.read().await;
+        let _ = self.out.send(Told::Ended(self.lane)).await;
+    }
+
+    async fn read(&mut self) {
         let mut lines = Lines::new(self.source.clone());
-        let mut filters = Filters::new(self.grep.take(), self.fold);
+        let mut filters = std::mem::take(&mut self.filters);
         let mut instance = self.view.borrow().clone();
         let (mut ask, mut wait, mut lost) = (self.first.clone(), RETRY_MIN, false);
         loop {
@@ -257,19 +265,32 @@ impl Follower {
         let mut ready = filters.pass(std::mem::take(lines));
         while !ready.is_empty() {
             let rest = if ready.len() > BATCH { ready.split_off(BATCH) } else { Vec::new() };
-            let permit = match timeout(STALLED, self.out.reserve()).await {
-                Ok(permit) => permit,
+            let room = match timeout(STALLED, self.room(ready.len())).await {
+                Ok(room) => room,
                 Err(_) => {
                     if let Some(stream) = stream.as_mut() {
                         **stream = None;
                     }
-                    self.out.reserve().await
+                    self.room(ready.len()).await
                 }
             };
-            let Ok(permit) = permit else { return false };
-            permit.send(Told::Lines(std::mem::replace(&mut ready, rest)));
+            let Some(room) = room else { return false };
+            room.send(Told::Lines(self.lane, std::mem::replace(&mut ready, rest)));
         }
         true
+    }
+
+    /// Waits until so many lines are taken; `None` once nobody reads.
+    async fn room(&self, lines: usize) -> Option<mpsc::Permit<'_, Told>> {
+        let credits = self.credits.acquire_many(u32::try_from(lines).unwrap_or(u32::MAX));
+        let credits = tokio::select! {
+            credits = credits => credits.ok()?,
+            () = self.out.closed() => return None,
+        };
+        let room = self.out.reserve().await.ok()?;
+        // Whoever gave them gives them back once the lines have gone on.
+        credits.forget();
+        Some(room)
     }
 
     async fn finish(&self, lines: &mut Lines, filters: &mut Filters, clean: bool) -> bool {
@@ -283,6 +304,8 @@ impl Follower {
 
     async fn mark(&self, text: &str) -> bool {
         let mark = Line::Mark { source: Some(self.source.clone()), text: text.to_owned() };
-        self.out.send(Told::Lines(vec![mark])).await.is_ok()
+        let Some(room) = self.room(1).await else { return false };
+        room.send(Told::Lines(self.lane, vec![mark]));
+        true
     }
 }

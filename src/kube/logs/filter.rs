@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use regex::Regex;
 
+use crate::rows::record::shape;
+
 /// Lines that match, and some around them. Works line by line, so that it can stand in a stream.
 #[derive(Debug)]
 pub struct Grep {
@@ -94,25 +96,6 @@ impl<T> Sieve<T> {
         self.before.clear();
         self.left_out
     }
-}
-
-/// What makes two lines "the same line again": the text with every number in it blanked, because times, counters and
-/// identifiers differ each time.
-pub fn shape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
-        let body = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-        let hex = body.len() >= 6 && body.bytes().all(|b| b.is_ascii_hexdigit());
-        if body.bytes().any(|b| b.is_ascii_digit())
-            && (hex || body.bytes().filter(u8::is_ascii_digit).count() * 2 >= body.len())
-        {
-            out.push('#');
-        } else {
-            out.push_str(body);
-        }
-        out.push_str(&word[body.len()..]);
-    }
-    out
 }
 
 /// Folds lines of the same [`shape`] into the last of them. `text` reads an item's text. Gives the items left with how

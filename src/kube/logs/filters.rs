@@ -5,12 +5,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::filter::{Folder, Grep, Sieve};
-use crate::rows::Line;
+use super::follow::Query;
+use crate::rows::record::level_of;
+use crate::rows::{Level, Line};
 
 /// Lines that repeat the one before are counted so long before their number is shown.
 pub const FOLD: Duration = Duration::from_secs(1);
 
+#[derive(Default)]
 pub struct Filters {
+    /// The least bad level that is let through.
+    least: Option<Level>,
     sieve: Option<Sieve<Line>>,
     folder: Option<Folder<Line>>,
     /// When the oldest line that is counted and not shown came.
@@ -21,10 +26,13 @@ pub struct Filters {
 }
 
 impl Filters {
-    pub fn new(grep: Option<Grep>, fold: bool) -> Self {
+    pub fn new(query: &Query) -> Self {
+        // It was read once already: it can be read again.
+        let grep = Grep::new(query.grep.as_deref(), query.context).ok();
         Self {
+            least: query.least,
             sieve: grep.filter(|g| !g.is_everything()).map(Sieve::new),
-            folder: fold.then(Folder::default),
+            folder: query.dedupe.then(Folder::default),
             holding: None,
             ready: Vec::new(),
             ending: false,
@@ -32,7 +40,13 @@ impl Filters {
     }
 
     /// Takes lines, and gives those to show now.
-    pub fn pass(&mut self, lines: Vec<Line>) -> Vec<Line> {
+    pub fn pass(&mut self, mut lines: Vec<Line>) -> Vec<Line> {
+        if let Some(least) = self.least {
+            lines.retain(|line| match line {
+                Line::Text { text, .. } => level_of(text).is_some_and(|level| level >= least),
+                _ => true,
+            });
+        }
         let lines = match &mut self.sieve {
             Some(sieve) => sift(sieve, lines),
             None => lines,

@@ -17,4 +17,4 @@ pub mod scope;
 pub mod split;
 pub mod stamp;
 
-pub use scope::{Filter, Scope};
+pub use scope::{Filter, Finder, Scope};

@@ -166,9 +166,12 @@ pub async fn read(scope: &Scope) -> Result<(Vec<PodView>, String), Error> {
     }
 }
 
-/// What became of a pod.
-#[derive(Debug)]
+/// What became of a pod, or of looking for the pods.
 pub enum PodChange {
+    /// The pods were found: these are there, and from this version on their changes come.
+    Found(Scope, Vec<PodView>, String),
+    /// They could not be looked for, for this reason; it will be tried again.
+    NotFound(String),
     Now(PodView),
     /// The pod with this uid is gone.
     Gone(String),
@@ -185,14 +188,21 @@ struct WatchEvent {
 const EVENT_LIMIT: usize = 16 << 20;
 const POLL: Duration = Duration::from_secs(5);
 
-/// Sends every change of the pods from `version` on, until the reader is gone. `known` are the uids that were read.
-pub async fn follow(scope: Scope, known: Vec<String>, version: String, out: mpsc::Sender<PodChange>) {
+/// Sends every change of the pods from `version` on, until the reader is gone. `known` are the uids that were read; `at`
+/// is sent along.
+pub async fn follow(
+    scope: Scope,
+    known: Vec<String>,
+    version: String,
+    at: usize,
+    out: mpsc::Sender<(usize, PodChange)>,
+) {
     let mut known: HashMap<String, ()> = known.into_iter().map(|uid| (uid, ())).collect();
     let mut version = version;
     let mut wait = Duration::from_millis(200);
     loop {
         let may_watch = !version.is_empty();
-        let ended = if may_watch { watch(&scope, &mut version, &mut known, &out).await } else { Ok(()) };
+        let ended = if may_watch { watch(&scope, &mut version, &mut known, at, &out).await } else { Ok(()) };
         if out.is_closed() {
             return;
         }
@@ -214,13 +224,13 @@ pub async fn follow(scope: Scope, known: Vec<String>, version: String, out: mpsc
             wait = Duration::from_millis(200);
             let seen: HashMap<String, ()> = views.iter().map(|v| (v.uid.clone(), ())).collect();
             for uid in known.keys().filter(|uid| !seen.contains_key(*uid)) {
-                if out.send(PodChange::Gone(uid.clone())).await.is_err() {
+                if out.send((at, PodChange::Gone(uid.clone()))).await.is_err() {
                     return;
                 }
             }
             known = seen;
             for view in views {
-                if out.send(PodChange::Now(view)).await.is_err() {
+                if out.send((at, PodChange::Now(view))).await.is_err() {
                     return;
                 }
             }
@@ -233,7 +243,8 @@ async fn watch(
     scope: &Scope,
     version: &mut String,
     known: &mut HashMap<String, ()>,
-    out: &mpsc::Sender<PodChange>,
+    at: usize,
+    out: &mpsc::Sender<(usize, PodChange)>,
 ) -> Result<(), Error> {
     let call = Call::get(scope.path())
         .query("watch", "true")
@@ -272,7 +283,7 @@ async fn watch(
                 }
                 _ => continue,
             };
-            if out.send(change).await.is_err() {
+            if out.send((at, change)).await.is_err() {
                 return Ok(());
             }
         }

@@ -104,12 +104,12 @@ fn take(
     };
     *in_line = end == End::Continues;
     *open = if *in_line { time } else { None };
+    let before = resume.newest();
     match resume.piece(time, end) {
         Verdict::Seen => return,
-        Verdict::KeepAfterGap => out.push(Line::Mark {
-            source: Some(source.clone()),
-            text: "the log was rotated while the stream was broken: lines may be missing".into(),
-        }),
+        Verdict::KeepAfterGap => {
+            out.push(Line::Mark { source: Some(source.clone()), text: gap(before, time) })
+        }
         Verdict::Keep => {}
     }
     let mut text = String::from_utf8_lossy(body).into_owned();
@@ -117,6 +117,19 @@ fn take(
         text.push_str(CONTINUES);
     }
     out.push(Line::Text { source: source.clone(), time, text: text.into_boxed_str() });
+}
+
+/// What stands where lines are missing.
+fn gap(before: Option<i64>, after: Option<i64>) -> String {
+    let clock = |time: Option<i64>| {
+        let time = time.and_then(|t| jiff::Timestamp::from_nanosecond(t.into()).ok());
+        time.map_or_else(|| "?".to_owned(), |t| format!("{t:.3}"))
+    };
+    format!(
+        "gap from {} to {}: the log was rotated while its stream was broken, and lines may be missing",
+        clock(before),
+        clock(after)
+    )
 }
 
 #[cfg(test)]
@@ -158,6 +171,24 @@ mod tests {
                 "broken at byte {at}"
             );
         }
+    }
+
+    #[test]
+    fn a_gap_says_from_when_to_when() {
+        let mut lines = Lines::new(source());
+        let mut out = Vec::new();
+        lines.feed(b"2026-11-21T10:00:00.5Z one\n", &mut out);
+        lines.broke();
+        lines.feed(b"2026-11-21T10:00:09Z two\n2026-11-21T10:00:09Z three\n", &mut out);
+        let marks: Vec<_> = out
+            .iter()
+            .filter_map(|l| if let Line::Mark { text, .. } = l { Some(text) } else { None })
+            .collect();
+        assert_eq!(texts(&out), ["one", "(mark)", "two", "three"]);
+        assert!(
+            marks[0].starts_with("gap from 2026-11-21T10:00:00.500Z to 2026-11-21T10:00:09.000Z"),
+            "{marks:?}"
+        );
     }
 
     #[test]

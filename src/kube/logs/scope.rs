@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use crate::base;
@@ -23,6 +24,46 @@ pub enum Filter {
     Name(String),
     /// Every pod that a label selector matches, now and later.
     Labels(String),
+}
+
+/// Finds a scope, as often as it is asked: a cluster that does not answer now may do so later.
+#[derive(Clone)]
+pub struct Finder {
+    find: Arc<dyn Fn() -> BoxFuture<'static, base::Result<Scope>> + Send + Sync>,
+    /// What is looked for, for messages.
+    pub words: String,
+}
+
+impl Finder {
+    pub fn new<F>(words: String, find: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = base::Result<Scope>> + Send + 'static,
+    {
+        Self { words, find: Arc::new(move || Box::pin(find())) }
+    }
+
+    pub async fn find(&self) -> base::Result<Scope> {
+        (self.find)().await
+    }
+}
+
+/// The scopes that are found, and a sentence about each that is not. Fails if none is.
+pub async fn find_all(finders: &[Finder]) -> base::Result<(Vec<Scope>, Vec<String>)> {
+    let found = futures::future::join_all(finders.iter().map(Finder::find)).await;
+    let (mut scopes, mut failures, mut first) = (Vec::new(), Vec::new(), None);
+    for (scope, finder) in found.into_iter().zip(finders) {
+        match scope {
+            Ok(scope) => scopes.push(scope),
+            Err(error) => {
+                failures.push(format!("{}: {error}", finder.words));
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        Some(error) if scopes.is_empty() => Err(error),
+        _ => Ok((scopes, failures)),
+    }
 }
 
 impl Scope {

@@ -308,7 +308,7 @@ fn explain(error: Error, live: Option<&Value>, document: &Document) -> base::Err
     let mut details = Vec::new();
     for (manager, field) in found {
         let value = |of: Option<&Value>| {
-            let value = match super::path::select(of?, &field).ok()? {
+            let value = match crate::rows::path::select(of?, &field).ok()? {
                 // A path through a list's item gives a list of one.
                 Value::Array(mut one) if one.len() == 1 && field.contains('[') => one.remove(0),
                 other => other,

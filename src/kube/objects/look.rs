@@ -8,9 +8,10 @@ use super::describe::part::{items, selector, text};
 use super::describe::{self, Extras, Need};
 use super::events::{self, EventRow};
 use super::place::{List, Listed, Place};
-use super::{mask, path, yaml};
+use super::{mask, yaml};
 use crate::base;
 use crate::kube::{Error, Resource};
+use crate::rows::path;
 
 /// How to show an object.
 #[derive(Debug, Clone, Default)]

@@ -2,8 +2,8 @@
 //!
 //! A [`Place`] says where an object is. [`look`] reads it for people and agents; [`scale`], [`restart`], [`delete`],
 //! [`apply`] and [`edit`] change it. Each change has a `plan`, computed by the server's dry run, and a `run` that takes
-//! the state which the plan [`Seen`] and lets the server refuse any other. What has no I/O ([`yaml`], [`path`], [`mask`],
-//! [`describe`]) stands by itself.
+//! the state which the plan [`Seen`] and lets the server refuse any other. What has no I/O ([`yaml`], [`mask`], [`describe`])
+//! stands by itself.
 
 pub mod amend;
 pub mod apply;
@@ -20,7 +20,6 @@ pub mod helm;
 pub mod look;
 pub mod manifest;
 pub mod mask;
-pub mod path;
 pub mod place;
 pub mod plan;
 pub mod quantity;

@@ -88,9 +88,9 @@ pub(super) fn request(ask: &Ask) -> Outcome<Response<Body>> {
     let name = container_name(&pod, &wish, &ask.name)?;
     let run = Run::find(&pod, &name, wish.previous, &ask.name)?;
     let end = run.count(Timestamp::now());
-    let mut next = end.saturating_sub(KEPT);
+    let mut next = if run.voice == Voice::Flood { 0 } else { end.saturating_sub(KEPT) };
     if let Some(since) = wish.since {
-        next = next.max(run.count(since));
+        next = next.max(run.first_from(since));
     }
     if let Some(tail) = wish.tail {
         next = next.max(end.saturating_sub(tail));
@@ -147,6 +147,10 @@ struct Run {
     start: Timestamp,
     end: Option<Timestamp>,
     last_words: Vec<String>,
+    /// Lines a second.
+    rate: f64,
+    /// It writes no more lines than these.
+    most: u64,
 }
 
 impl Run {
@@ -197,13 +201,22 @@ impl Run {
         let code = chosen["exitCode"].as_i64().unwrap_or_default();
         let last_words =
             if end.is_some() { voice::last_words(name, code, text(chosen, "reason")) } else { Vec::new() };
+        let voice = app.map_or(Voice::Logfmt, |a| a.voice);
+        let number = |name: &str| {
+            let named = items(spec, "env").iter().find(|variable| text(variable, "name") == name);
+            named.and_then(|variable| text(variable, "value").parse::<u64>().ok())
+        };
+        let (rate, most) =
+            if voice == Voice::Flood { (number("RATE"), number("LINES")) } else { (None, None) };
         let seed = Rng::for_topic(
             start.as_second().unsigned_abs(),
             &format!("{}{container}", text(pod, "metadata.uid")),
         );
         Ok(Self {
             app: name,
-            voice: app.map_or(Voice::Logfmt, |a| a.voice),
+            voice,
+            rate: rate.map_or_else(|| voice::rate(voice), |rate| rate.max(1) as f64),
+            most: most.unwrap_or(u64::MAX),
             image,
             seed: seed.clone().next(),
             start,
@@ -220,8 +233,9 @@ impl Run {
         {
             return end;
         }
-        let nanos = (number as f64 / voice::rate(self.voice) * 1e9) as i64;
-        let jitter = Rng::new(self.seed ^ number).between(0, 90_000_000);
+        let nanos = (number as f64 / self.rate * 1e9) as i64;
+        let is_even = self.voice == Voice::Flood;
+        let jitter = if is_even { 0 } else { Rng::new(self.seed ^ number).between(0, 90_000_000) };
         let time = self.start + SignedDuration::from_nanos(nanos + jitter);
         self.end.map_or(time, |end| time.min(end))
     }
@@ -236,7 +250,13 @@ impl Run {
 
     fn elapsed(&self, time: Timestamp) -> u64 {
         let seconds = time.duration_since(self.start).as_secs_f64();
-        if seconds <= 0.0 { 0 } else { (seconds * voice::rate(self.voice)) as u64 + 1 }
+        if seconds <= 0.0 { 0 } else { ((seconds * self.rate) as u64 + 1).min(self.most) }
+    }
+
+    /// The first line that is not older than a time, as a kubelet compares them.
+    fn first_from(&self, time: Timestamp) -> u64 {
+        let near = self.count(time).saturating_sub(2);
+        (near..near + 4).find(|number| self.time(*number) >= time).unwrap_or(near + 4)
     }
 
     /// Lines written up to a time.
@@ -248,7 +268,7 @@ impl Run {
     }
 
     fn line(&self, number: u64) -> String {
-        if number == 0 {
+        if number == 0 && self.voice != Voice::Flood {
             return format!("starting {} ({})", self.app, self.image);
         }
         if let Some(word) =

@@ -14,6 +14,7 @@ pub(super) fn rate(voice: Voice) -> f64 {
         Voice::Java | Voice::Hostile => 2.0,
         Voice::Logfmt | Voice::Postgres => 1.0,
         Voice::Klog => 0.5,
+        Voice::Flood => 200_000.0,
     }
 }
 
@@ -27,6 +28,9 @@ pub(super) struct About<'a> {
 
 /// One line, without its end.
 pub(super) fn line(voice: Voice, about: &About<'_>, number: u64) -> String {
+    if voice == Voice::Flood {
+        return format!("line {number:010} of a flood that no reader may lose a drop of");
+    }
     let mut rng = Rng::new(about.seed ^ number.wrapping_mul(0x9e37_79b9));
     rng.next();
     // Now and then somebody logs a whole payload.
@@ -43,6 +47,7 @@ pub(super) fn line(voice: Voice, about: &About<'_>, number: u64) -> String {
         Voice::Klog => klog(about, &mut rng),
         Voice::Postgres => postgres(about, &mut rng),
         Voice::Hostile => hostile(about, &mut rng, number),
+        Voice::Flood => String::new(),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Options {
     pub own_editor: bool,
     /// The namespace that new tables show; `None` shows all.
     pub namespace: Option<String>,
+    /// Where log panes keep what memory has no room for.
+    pub log_disk: super::Disk,
     pub clock: SharedClock,
 }
 
@@ -67,6 +69,7 @@ impl Default for Options {
             mouse: true,
             own_editor: true,
             namespace: None,
+            log_disk: super::Disk::default(),
             clock: Arc::new(crate::base::SystemClock),
         }
     }
@@ -174,6 +177,7 @@ impl App {
         let mut shared = Shared::new(client.actor().clone(), client.catalogue());
         shared.keymap = Arc::new(Keymap::embedded()?);
         shared.read_only = options.read_only;
+        shared.log_disk = options.log_disk.clone();
         if let Some(namespace) = &options.namespace {
             shared.namespaces = super::object::Namespaces::parse(namespace);
         }

@@ -26,6 +26,7 @@ impl App {
             Effect::Job { ticket, job } => self.executor.job(owner, ticket, job),
             Effect::Timer { ticket, after } => self.executor.timer(owner, ticket, after),
             Effect::Cancel(ticket) => self.executor.cancel(ticket),
+            Effect::Hold(ticket, held) => self.executor.hold(ticket, held),
             Effect::Editor { ticket, text, suffix } => {
                 self.session.editing = owner;
                 if self.options.own_editor {

@@ -16,6 +16,7 @@ pub mod forwards;
 mod grants;
 pub mod helm;
 pub mod help;
+mod line;
 pub mod logs;
 mod messages;
 pub mod palette;
@@ -77,7 +78,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Messages => Box::new(messages::pane()),
         Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),
-        Route::Logs(target) => Box::new(logs::LogsPane::new(target)),
+        Route::Logs(target) => Box::new(logs::LogsPane::new(target, shared.log_disk.clone())),
         Route::Text(kind, object) => Box::new(text::TextPane::object(kind, object)),
         Route::Approvals(None) => Box::new(approvals::ApprovalsPane::new()),
         Route::Audit | Route::Timeline => Box::new(audit::pane()),

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -23,19 +23,25 @@ pub fn save(
     let folder = Paths::discover()?.state.join("saved");
     private_dir(&folder)?;
     let path = folder.join(format!("{}-{}.{ending}", file_name(name), now.strftime("%Y%m%dT%H%M%S%3f")));
+    fill(&path, write)?;
+    Ok(path)
+}
+
+/// Makes a new file at `path`, readable by its owner alone, and has `write` fill it. What is there is not replaced. Blocks:
+/// call it on a job.
+pub fn fill(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
     let failed = |e: std::io::Error| {
-        Error::internal(format!("{} could not be written: {e}", path.display()))
-            .next("Check the space and the rights of the state directory.")
+        Error::unavailable(format!("{} could not be written: {e}", path.display()))
+            .next("Check that its directory is there and yours to write, that it has space, and that no such file is there.")
     };
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let mut out = BufWriter::new(file);
     // A full disk may be noticed as late as here. Half a file is not one that was saved.
     let written = write(&mut out).and_then(|()| out.flush()).and_then(|()| out.get_ref().sync_all());
     if written.is_err() {
-        let _ = std::fs::remove_file(&path);
+        let _ = std::fs::remove_file(path);
     }
-    written.map_err(failed)?;
-    Ok(path)
+    written.map_err(failed)
 }
 
 /// Writes a table as CSV on a job: a disk may hang. [`saved`] says how it went.

@@ -427,7 +427,10 @@ fn yaml_is_coloured_searched_folded_and_harmless() {
 #[test]
 fn the_log_pane_says_what_it_misses_and_filters() {
     let mut stage = Stage::new(vec![]);
-    let mut pane = LogsPane::new(LogTarget { objects: pods(1), container: None, previous: false });
+    let mut pane = LogsPane::new(
+        LogTarget { objects: pods(1), container: None, previous: false },
+        super::logs::Disk::default(),
+    );
     stage.with(|cx| pane.start(cx));
     let Some(Effect::Watch { ticket, request }) = stage.effects.pop() else { panic!("a watch") };
     assert_eq!(

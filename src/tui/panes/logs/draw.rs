@@ -5,9 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::reading::{self, Level};
 use super::chunk::{Kind, Stored};
 use super::view::{LogView, Place};
+use crate::rows::record::{self, Level};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::composed::Composed;
 use crate::tui::widgets::select::{Selection, Spot};
@@ -34,12 +34,23 @@ pub fn compose(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, limit: 
         Kind::Text => {}
     }
     head(view, line, theme, &mut out);
-    if view.options.readable
-        && let Some(record) = reading::record(line.text)
+    let repeats = view.repeats(line.number);
+    if repeats > 1 {
+        out.push(&format!("×{repeats} "), style(|t| t.title_counter));
+    }
+    if line.late {
+        out.push("late ", style(|t| t.warning));
+    }
+    if !view.columns.is_empty()
+        && let Some(cells) = view.columns.cells(line.text)
     {
-        push_record(&record, theme, limit, &mut out);
+        push_cells(view, cells, line.text, theme, &mut out);
+    } else if view.options.readable
+        && let Some(record) = record::record(line.text)
+    {
+        push_record(&record, line.time, theme, limit, &mut out);
     } else {
-        let base = level_style(reading::level(line.text), theme);
+        let base = level_style(record::level(line.text), theme);
         out.push_coloured(line.text, base, limit);
     }
     if let (Some(filter), Some(theme)) = (view.filter(), theme) {
@@ -52,7 +63,67 @@ pub fn compose(view: &LogView, line: &Stored<'_>, theme: Option<&Theme>, limit: 
     out
 }
 
-fn push_record(record: &reading::Record, theme: Option<&Theme>, limit: usize, out: &mut Composed) {
+/// The chosen fields, each as wide as its column.
+fn push_cells(
+    view: &LogView,
+    cells: Vec<(String, usize)>,
+    text: &str,
+    theme: Option<&Theme>,
+    out: &mut Composed,
+) {
+    let colour = level_style(record::level_of(text), theme);
+    let pad = |out: &mut Composed, cells: usize| out.push(&" ".repeat(cells), Style::default());
+    pad(out, view.columns.head().saturating_sub(out.width()));
+    let last = cells.len().saturating_sub(1);
+    for (i, (cell, width)) in cells.into_iter().enumerate() {
+        let mut one = Composed::plain(&cell, Style::default());
+        if i < last && one.width() > width {
+            let cut = one.text()[..one.offset(width.saturating_sub(1))].to_owned();
+            one = Composed::plain(&format!("{cut}…"), Style::default());
+        }
+        out.push(one.text(), colour);
+        if i < last {
+            pad(out, width.saturating_sub(one.width()) + 1);
+        }
+    }
+}
+
+/// The names of the columns, over them.
+pub fn titles(view: &LogView, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let mut out = Composed::plain(&" ".repeat(view.columns.head()), theme.table_header);
+    for (name, width) in view.columns.names() {
+        out.push(&format!("{name:<width$} "), theme.table_header);
+    }
+    let from = out.offset(if view.options.wrap { 0 } else { view.left });
+    out.draw(buf, area.x, area.y, area.width, from);
+}
+
+/// The cells of what stands before a line's text.
+pub fn head_width(view: &LogView, line: &Stored<'_>) -> usize {
+    let mut out = Composed::new();
+    head(view, line, None, &mut out);
+    out.width()
+}
+
+/// Whether a JSON line's own time says nothing that its stamp does not.
+fn repeats_stamp(said: &str, stamp: Option<i64>) -> bool {
+    const NEAR: i128 = 2_000_000_000;
+    let Some(stamp) = stamp.map(i128::from) else { return false };
+    let said = match said.parse::<f64>() {
+        // Seconds, milliseconds, microseconds or nanoseconds since the epoch: loggers write all of them.
+        Ok(number) => [1e9, 1e6, 1e3, 1.0].map(|unit| (number * unit) as i128).to_vec(),
+        Err(_) => said.parse::<Timestamp>().map(|t| t.as_nanosecond()).into_iter().collect(),
+    };
+    said.into_iter().any(|time| (time - stamp).abs() < NEAR)
+}
+
+fn push_record(
+    record: &record::Record,
+    stamp: Option<i64>,
+    theme: Option<&Theme>,
+    limit: usize,
+    out: &mut Composed,
+) {
     let style = |pick: fn(&Theme) -> Style| theme.map(pick).unwrap_or_default();
     let colour = level_style(record.level, theme);
     if let Some(level) = record.level {
@@ -67,7 +138,7 @@ fn push_record(record: &reading::Record, theme: Option<&Theme>, limit: usize, ou
         out.push_coloured(value, style(|t| t.yaml_value), limit);
         gap = " ";
     }
-    if let Some(time) = &record.time {
+    if let Some(time) = record.time.as_ref().filter(|time| !repeats_stamp(time, stamp)) {
         out.push(gap, Style::default());
         out.push(time, style(|t| t.dim));
     }
@@ -87,9 +158,7 @@ fn held(view: &LogView, line: &Stored<'_>) -> usize {
     if !view.options.lock || view.options.wrap || line.kind != Kind::Text {
         return 0;
     }
-    let mut out = Composed::new();
-    head(view, line, None, &mut out);
-    out.width()
+    head_width(view, line)
 }
 
 /// Where the line comes from, if there is more than one source.
@@ -130,7 +199,7 @@ fn level_style(level: Option<Level>, theme: Option<&Theme>) -> Style {
     }
 }
 
-fn clock(view: &LogView, nanoseconds: i64) -> String {
+pub fn clock(view: &LogView, nanoseconds: i64) -> String {
     Timestamp::from_nanosecond(nanoseconds.into())
         .map(|t| t.to_zoned(view.options.zone.clone()).strftime("%H:%M:%S%.3f").to_string())
         .unwrap_or_default()
@@ -166,9 +235,18 @@ pub fn settle(view: &LogView, width: usize, rows: usize) -> Place {
     if shown == 0 || rows == 0 {
         return Place::default();
     }
+    let wanted = around_cursor(view, shown, width, rows);
+    if view.options.follow {
+        return wanted;
+    }
+    // Below the last line nothing is left empty that a line could fill.
+    wanted.min(end_from(view, shown - 1, width, rows, true))
+}
+
+fn around_cursor(view: &LogView, shown: usize, width: usize, rows: usize) -> Place {
     let cursor = view.index_of(view.cursor).min(shown - 1);
     if view.options.follow {
-        return back_from(view, cursor, width, rows);
+        return end_from(view, cursor, width, rows, true);
     }
     let top = view.index_of(view.top.number).min(shown - 1);
     if cursor < top {
@@ -180,7 +258,7 @@ pub fn settle(view: &LogView, width: usize, rows: usize) -> Place {
         return place(view, cursor, row.min(height(view, view.cursor, width).saturating_sub(1)));
     }
     if cursor - top >= rows {
-        return back_from(view, cursor, width, rows);
+        return end_from(view, cursor, width, rows, false);
     }
     let row = if view.number(top) == Some(view.top.number) { view.top.row } else { 0 };
     let mut used = 0;
@@ -188,21 +266,21 @@ pub fn settle(view: &LogView, width: usize, rows: usize) -> Place {
         let tall = view.number(index).map_or(1, |n| height(view, n, width));
         used += if index == top { tall.saturating_sub(row) } else { tall };
         if used > rows {
-            return back_from(view, cursor, width, rows);
+            return end_from(view, cursor, width, rows, false);
         }
     }
     place(view, top, row)
 }
 
-/// The place from which the line at `index` ends on the last row.
-fn back_from(view: &LogView, index: usize, width: usize, rows: usize) -> Place {
+/// The place from which the line at `index` ends on the last row. One taller than the screen shows its beginning, or its
+/// `end`.
+fn end_from(view: &LogView, index: usize, width: usize, rows: usize, end: bool) -> Place {
     let mut left = rows;
     let mut at = index;
     loop {
         let tall = view.number(at).map_or(1, |n| height(view, n, width));
         if tall >= left {
-            // A line taller than the screen shows its beginning, unless it is followed.
-            let row = if at == index && !view.options.follow { 0 } else { tall - left };
+            let row = if at == index && !end { 0 } else { tall - left };
             return place(view, at, row);
         }
         left -= tall;

@@ -1,13 +1,15 @@
 //! The logs pane: the merged stream of one or more objects, searched, marked and saved.
 //!
 //! `stream` says what is read and in which order, `store` keeps the lines, `search` finds among them on a worker, `view` knows what is shown and
-//! where the cursor is, `reading` makes single lines readable, `draw` and `status` put all on the screen, and
+//! where the cursor is, `draw` and `status` put all on the screen, and
 //! `output` on the clipboard and into files.
 
 mod chunk;
+mod columns;
 mod draw;
+mod jump;
 mod output;
-mod reading;
+mod rows;
 mod search;
 mod spill;
 mod status;
@@ -15,6 +17,7 @@ mod store;
 mod stream;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,44 +29,64 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use serde_json::json;
 
+use self::columns::Columns;
+use self::jump::Jump;
 use self::output::{Lines, Saved};
-use self::search::{Filter, Progress};
+use self::rows::Rows;
 pub use self::search::compile;
-use self::stream::{Range, Stream};
+use self::search::{Filter, Progress};
+pub use self::spill::Disk;
+use self::status::Shown;
+use self::store::LogStore;
+use self::stream::{Range, State, Stream};
 use self::view::{Job, LogView};
 use crate::base::Result;
 use crate::gate::Frame;
+use crate::rows::Level;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::LogTarget;
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::panes::line::LinePane;
 use crate::tui::widgets::prose::{Ink, Prose};
 use crate::tui::widgets::select::Selection;
 
 /// Lines that the wheel moves.
 const WHEEL: isize = 3;
+/// How often it is shown how far a search is.
+const TICK: std::time::Duration = std::time::Duration::from_millis(200);
 
 pub struct LogsPane {
     stream: Stream,
     view: LogView,
     job: Option<(Ticket, u64, Arc<Progress>)>,
     saving: Option<Ticket>,
+    jump: Option<Jump>,
+    /// Wakes to show how far a search is.
+    tick: Option<Ticket>,
     typed: String,
+    /// The least bad level that is shown.
+    least: Option<Level>,
     selection: Option<Selection>,
     rows: usize,
     width_cells: usize,
 }
 
 impl LogsPane {
-    pub fn new(target: LogTarget) -> Self {
+    /// `disk` keeps what memory has no room for.
+    pub fn new(target: LogTarget, disk: Disk) -> Self {
         let mut view = LogView::default();
+        view.store = LogStore::on(disk);
         view.options.zone = jiff::tz::TimeZone::system();
         Self {
             stream: Stream::new(target),
             view,
             job: None,
             saving: None,
+            jump: None,
+            tick: None,
             typed: String::new(),
+            least: None,
             selection: None,
             rows: 0,
             width_cells: 0,
@@ -86,11 +109,31 @@ impl LogsPane {
             stop.stop.store(true, Ordering::Relaxed);
             cx.cancel(ticket);
         }
-        let Some(Job { generation, filter, chunks }) = job else { return };
+        let Some(Job { generation, wanted, chunks }) = job else { return };
+        if self.tick.is_none() {
+            self.tick = Some(cx.after(TICK));
+        }
         let stop = Arc::new(Progress::default());
         let told = stop.clone();
-        let ticket = cx.job(move || search::run(&chunks, &filter, &told));
+        let ticket = cx.job(move || search::run(&chunks, &wanted, &told));
         self.job = Some((ticket, generation, stop));
+    }
+
+    /// How many of a hundred parts of a search under way are done.
+    fn searched(&self) -> Option<u64> {
+        let (_, _, progress) = self.job.as_ref()?;
+        let all = (self.view.store.len() as u64).max(1);
+        Some((progress.done.load(Ordering::Relaxed) * 100 / all).min(99))
+    }
+
+    /// The filter that was typed, of the chosen level.
+    fn refilter(&mut self, typed: Option<Filter>, cx: &mut Cx<'_>) {
+        let filter = match self.least {
+            Some(least) => Some(Filter::of_level(typed.as_ref(), least)),
+            None => typed,
+        };
+        let job = self.view.set_filter(filter);
+        self.run(job, cx);
     }
 
     fn copy(&mut self, cx: &mut Cx<'_>) {
@@ -111,23 +154,28 @@ impl LogsPane {
         });
     }
 
-    fn save(&mut self, cx: &mut Cx<'_>) {
+    /// To a file of this path, or to one of our own naming.
+    fn save(&mut self, path: Option<&str>, cx: &mut Cx<'_>) {
         if self.saving.is_some() {
             return;
         }
+        let path = path.map(PathBuf::from);
         let lines = Lines {
             chunks: self.view.store.snapshot(),
             sources: self.view.store.sources().to_vec(),
             filter: self.view.filter().filter(|_| !self.view.is_among_all()).cloned(),
         };
         let (name, now) = (self.stream.subject(), cx.now);
-        self.saving = Some(cx.job(move || lines.save(&name, now)));
+        self.saving = Some(cx.job(move || match path {
+            Some(path) => lines.save_as(&path),
+            None => lines.save(&name, now),
+        }));
     }
 
     fn saved(&mut self, result: Result<Saved>, cx: &mut Cx<'_>) {
         match result {
             Ok(saved) => {
-                cx.flash(Flash::info(format!("{} lines saved to {}", saved.lines, saved.path.display())));
+                cx.flash(Flash::info(saved.words()));
             }
             Err(error) => cx.error(&error),
         }
@@ -163,6 +211,25 @@ impl LogsPane {
         }
     }
 
+    /// Where lines are drawn: below the switches, and the names of columns.
+    fn body(&self, area: Rect) -> Rect {
+        let above = (1 + u16::from(!self.view.columns.is_empty())).min(area.height);
+        Rect { y: area.y + above, height: area.height - above, ..area }
+    }
+
+    /// Shows the lines that the one under the cursor stands for, or folds them again.
+    fn open_run(&mut self, cx: &mut Cx<'_>) {
+        match self.view.open_run() {
+            Some(count) if count > view::LONGEST_RUN => cx.flash(
+                Flash::info(format!("{count} lines are too many to show one by one"))
+                    .next("d shows all lines again."),
+            ),
+            Some(_) => {}
+            None if self.view.folds() => cx.flash(Flash::info("nothing is folded into this line")),
+            None => cx.flash(Flash::info("nothing is folded").next("d folds lines that repeat each other.")),
+        }
+    }
+
     fn width(&self) -> usize {
         self.width_cells.max(1)
     }
@@ -188,6 +255,36 @@ impl LogsPane {
                 self.stream.target.previous = !self.stream.target.previous;
                 self.open(cx);
             }
+            "levels" => {
+                self.least = match self.least {
+                    None => Some(Level::Warning),
+                    Some(Level::Warning) => Some(Level::Error),
+                    Some(_) => None,
+                };
+                // It was understood when it was typed.
+                let typed = Filter::parse(&self.typed).ok().flatten();
+                self.refilter(typed, cx);
+            }
+            "fold_repeats" => {
+                let job = self.view.toggle_fold();
+                self.run(job, cx);
+            }
+            "enter" => self.open_run(cx),
+            "choose_fields" => {
+                let offered = self.view.columns.words();
+                let hint = "fields of JSON lines, as jq has them: .level .msg .http.status";
+                cx.layer(Box::new(LinePane::new("columns", hint, "fields", &offered)));
+            }
+            "choose_time" => self.ask_time(cx),
+            "choose_file" => {
+                let hint = "a new file: .jsonl or .json gives JSON lines, all else text";
+                cx.layer(Box::new(LinePane::new("save the lines shown", hint, "save_as", "")));
+            }
+            "next_minute" => self.step_minute(true, cx),
+            "previous_minute" => self.step_minute(false, cx),
+            "next_error" => self.step_error(true, cx),
+            "previous_error" => self.step_error(false, cx),
+            "next_mark" => self.next_mark(cx),
             "next_match" => self.step_match(true, cx),
             "previous_match" => self.step_match(false, cx),
             "mark" => {
@@ -196,7 +293,7 @@ impl LogsPane {
             }
             "clear" => self.view.clear(),
             "copy" => self.copy(cx),
-            "save" => self.save(cx),
+            "save" => self.save(None, cx),
             "refresh" => self.open(cx),
             _ => return Handled::No,
         }
@@ -241,7 +338,8 @@ impl Pane for LogsPane {
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {
-        status::title(&self.view, &self.stream, look)
+        let state = Shown { searched: self.searched(), least: self.least };
+        status::title(&self.view, &self.stream, &state, look)
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
@@ -269,6 +367,12 @@ impl Pane for LogsPane {
             "bottom" => self.view.end(),
             "left" => self.view.scroll_right(-8),
             "right" => self.view.scroll_right(8),
+            "fields" => match Columns::parse(&action.words) {
+                Ok(columns) => self.view.columns = columns,
+                Err(error) => cx.flash(Flash::warning(error).next("Such as .level .msg .http.status.")),
+            },
+            "go_to_time" => self.go_to_time(&action.words, cx),
+            "save_as" => self.save(Some(&action.words).filter(|w| !w.is_empty()).map(|w| w.as_str()), cx),
             "since" => {
                 if let Some(range) = Range::parse(&action.words) {
                     self.stream.range = range;
@@ -278,8 +382,8 @@ impl Pane for LogsPane {
             "back" if self.selection.take().is_some_and(|s| !s.is_empty()) => {}
             "back" if self.view.filter().is_some() => {
                 self.typed.clear();
-                let job = self.view.set_filter(None);
-                self.run(job, cx);
+                self.least = None;
+                self.refilter(None, cx);
             }
             other => return self.toggle(other, cx),
         }
@@ -287,7 +391,7 @@ impl Pane for LogsPane {
     }
 
     fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) -> Handled {
-        let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        let body = self.body(area);
         match event.kind {
             MouseEventKind::ScrollUp => self.view.scroll(-WHEEL, self.rows),
             MouseEventKind::ScrollDown => self.view.scroll(WHEEL, self.rows),
@@ -304,16 +408,23 @@ impl Pane for LogsPane {
     fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
         match message {
             Message::Frame { ticket, frame: Frame::Lines(lines) } if self.stream.is_mine(ticket) => {
-                let lines = self.stream.lines(lines, cx);
+                self.stream.state = State::Open;
                 self.view.push(&lines);
+                self.stream.pace(self.view.store.is_behind(), cx);
+            }
+            Message::Timer { ticket } if self.tick == Some(ticket) => {
+                self.tick = self.job.is_some().then(|| cx.after(TICK));
+            }
+            Message::Job { ticket, value } if self.jump.as_ref().is_some_and(|j| j.ticket == ticket) => {
+                if let Ok(found) = value.downcast::<Option<u64>>() {
+                    self.jumped(*found, cx);
+                }
             }
             Message::Timer { ticket } if self.stream.is_mine(ticket) => {
-                let lines = self.stream.turned(cx);
-                self.view.push(&lines);
+                self.stream.looked(self.view.store.is_behind(), cx);
             }
             Message::Ended { ticket, error } if self.stream.is_mine(ticket) => {
-                let lines = self.stream.ended(ticket, error, cx);
-                self.view.push(&lines);
+                self.stream.ended(error);
             }
             Message::Ended { ticket, error } if self.saving == Some(ticket) => {
                 self.saving = None;
@@ -333,10 +444,10 @@ impl Pane for LogsPane {
                 };
                 let generation = *generation;
                 self.job = None;
-                if let Ok(found) = value.downcast::<Option<Vec<u64>>>()
-                    && let Some(numbers) = *found
+                if let Ok(found) = value.downcast::<Option<Rows>>()
+                    && let Some(rows) = *found
                 {
-                    self.view.searched(generation, numbers);
+                    self.view.searched(generation, rows);
                 }
             }
             _ => {}
@@ -356,8 +467,7 @@ impl Pane for LogsPane {
         }
         let filter = Filter::parse(text)?;
         text.clone_into(&mut self.typed);
-        let job = self.view.set_filter(filter);
-        self.run(job, cx);
+        self.refilter(filter, cx);
         Ok(())
     }
 
@@ -366,9 +476,13 @@ impl Pane for LogsPane {
     }
 
     fn layout(&mut self, area: Rect, _now: Timestamp) {
-        self.rows = usize::from(area.height.saturating_sub(1));
+        let above = 1 + usize::from(!self.view.columns.is_empty());
+        self.rows = usize::from(area.height).saturating_sub(above);
         self.width_cells = usize::from(area.width);
         self.view.top = draw::settle(&self.view, self.width_cells, self.rows);
+        if !self.view.columns.is_empty() {
+            self.view.columns = Columns::fit(&self.view, self.rows);
+        }
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -376,7 +490,7 @@ impl Pane for LogsPane {
             return;
         }
         status::indicator(&self.view, &self.stream, look, Rect { height: 1, ..area }, buf);
-        let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        let body = self.body(area);
         if self.view.shown() == 0 {
             let mut p = Prose::new(body.width.saturating_sub(2));
             p.words((Ink::Dim, ""), Ink::Dim, &status::nothing(&self.view, &self.stream));
@@ -384,6 +498,9 @@ impl Pane for LogsPane {
                 row.compose(look.theme).draw(buf, body.x + 1, y, body.width.saturating_sub(1), 0);
             }
             return;
+        }
+        if !self.view.columns.is_empty() {
+            draw::titles(&self.view, look.theme, Rect { y: area.y + 1, height: 1, ..area }, buf);
         }
         draw::draw(&self.view, self.selection.as_ref(), look.theme, body, buf, look.focused);
     }

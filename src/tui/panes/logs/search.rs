@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::chunk::{Chunk, Stored};
+use super::chunk::{Chunk, Kind, Stored};
+use super::rows::Rows;
 use super::spill::Slot;
+use crate::rows::Level;
+use crate::rows::record::level_of;
 
 /// A filter as k9s knows it: a regex whatever the case, `-f` for letters in order; and `!` before each part
 /// that a line must not hold: `error !healthz !metrics`. Words joined by other spaces belong to one regex.
@@ -17,6 +20,8 @@ pub struct Filter {
     include: Option<Test>,
     /// What it must not hold, any of them.
     exclude: Vec<Test>,
+    /// The least bad level that is shown.
+    pub least: Option<Level>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +88,19 @@ impl Filter {
             exclude.push(Test::Regex(compile(&patterns.join("|"))?));
         }
         let nothing = include.is_none() && exclude.is_empty();
-        Ok((!nothing).then(|| Self { typed: trimmed.to_owned(), include, exclude }))
+        Ok((!nothing).then(|| Self { typed: trimmed.to_owned(), include, exclude, least: None }))
+    }
+
+    /// Only lines of this level and worse ones, among those that `filter` shows.
+    pub fn of_level(filter: Option<&Self>, least: Level) -> Self {
+        let mut all = filter.cloned().unwrap_or_else(|| Self {
+            typed: String::new(),
+            include: None,
+            exclude: Vec::new(),
+            least: None,
+        });
+        all.least = Some(all.least.map_or(least, |already| already.max(least)));
+        all
     }
 
     pub fn matches(&self, line: &[u8]) -> bool {
@@ -97,6 +114,9 @@ impl Filter {
 
     fn lets(&self, line: &[u8]) -> bool {
         !self.exclude.iter().any(|test| test.holds(line))
+            && self.least.is_none_or(|least| {
+                std::str::from_utf8(line).ok().and_then(level_of).is_some_and(|level| level >= least)
+            })
     }
 
     /// What to highlight in a line that is shown.
@@ -131,12 +151,12 @@ impl Filter {
         };
         match (&self.include, self.exclude.as_slice()) {
             (Some(Test::Regex(regex)), _) => find_lines(regex, chunk, |i| {
-                if self.exclude.is_empty() || self.lets(line(i)) {
+                if self.lets(line(i)) {
                     found.push(chunk.first + i as u64);
                 }
             }),
             // All but those that are found.
-            (None, [Test::Regex(regex)]) => {
+            (None, [Test::Regex(regex)]) if self.least.is_none() => {
                 let mut next = 0;
                 find_lines(regex, chunk, |i| {
                     found.extend((next..i).map(|j| chunk.first + j as u64));
@@ -223,25 +243,52 @@ pub struct Progress {
     pub done: AtomicU64,
 }
 
+/// What is to be shown: of the lines that `filter` lets through, folded or not.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub filter: Option<Arc<Filter>>,
+    pub folds: bool,
+}
+
+impl Wanted {
+    pub fn shows(&self, line: &Stored<'_>) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.shows(line))
+    }
+
+    fn collect(&self, chunk: &Chunk, found: &mut Rows) {
+        let mut numbers = Vec::new();
+        match &self.filter {
+            Some(filter) if !self.folds => return filter.collect(chunk, found.plain()),
+            Some(filter) => filter.collect(chunk, &mut numbers),
+            None => numbers.extend(chunk.first..chunk.first + chunk.len() as u64),
+        }
+        for number in numbers {
+            let index = usize::try_from(number - chunk.first).unwrap_or_default();
+            found.push(&chunk.line(index));
+        }
+    }
+}
+
 /// Searches all lines of a snapshot; `None` if it was told to stop. Several threads share the work,
 /// each taking a run of chunks, so that the numbers stay in order.
-pub fn run(chunks: &[Arc<Slot>], filter: &Filter, progress: &Progress) -> Option<Vec<u64>> {
+pub fn run(chunks: &[Arc<Slot>], wanted: &Wanted, progress: &Progress) -> Option<Rows> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let share = chunks.len().div_ceil(threads).max(1);
-    let parts: Vec<Vec<u64>> = std::thread::scope(|scope| {
+    let parts: Vec<Rows> = std::thread::scope(|scope| {
         let workers: Vec<_> = chunks
             .chunks(share)
             .map(|part| {
                 // A regex keeps its working memory for one thread at a time: each has a copy of its own.
-                let filter = filter.clone();
+                let filter = wanted.filter.as_ref().map(|filter| Arc::new(Filter::clone(filter)));
+                let wanted = Wanted { filter, folds: wanted.folds };
                 scope.spawn(move || {
-                    let mut found = Vec::new();
+                    let mut found = Rows::new(wanted.folds);
                     for slot in part {
                         if progress.stop.load(Ordering::Relaxed) {
                             break;
                         }
                         if let Some(chunk) = slot.load() {
-                            filter.collect(&chunk, &mut found);
+                            wanted.collect(&chunk, &mut found);
                         }
                         progress.done.fetch_add(slot.lines as u64, Ordering::Relaxed);
                     }
@@ -251,7 +298,45 @@ pub fn run(chunks: &[Arc<Slot>], filter: &Filter, progress: &Progress) -> Option
             .collect();
         workers.into_iter().map(|w| w.join().unwrap_or_default()).collect()
     });
-    (!progress.stop.load(Ordering::Relaxed)).then(|| parts.concat())
+    let mut all = Rows::new(wanted.folds);
+    parts.into_iter().for_each(|part| all.append(part));
+    (!progress.stop.load(Ordering::Relaxed)).then_some(all)
+}
+
+/// What is jumped to.
+#[derive(Debug, Clone)]
+pub enum Goal {
+    /// A line that the filter lets through by itself: a gap is not one.
+    Line(Filter),
+    /// A mark of the operator's.
+    Mark,
+}
+
+/// The nearest such line after line `from`, or before it; `None` if there is none, or it was told to stop.
+pub fn next(chunks: &[Arc<Slot>], goal: &Goal, from: u64, forward: bool, progress: &Progress) -> Option<u64> {
+    let is_goal = |line: &Stored<'_>| match goal {
+        Goal::Line(filter) => line.kind == Kind::Text && filter.matches(line.text.as_bytes()),
+        Goal::Mark => line.kind == Kind::Mark,
+    };
+    let among = |slot: &Arc<Slot>| {
+        if progress.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let chunk = slot.load()?;
+        progress.done.fetch_add(slot.lines as u64, Ordering::Relaxed);
+        let lines = (0..chunk.len()).map(|i| chunk.line(i));
+        let found = if forward {
+            lines.filter(|l| l.number > from).find(is_goal)
+        } else {
+            lines.rev().filter(|l| l.number < from).find(is_goal)
+        };
+        found.map(|line| line.number)
+    };
+    if forward {
+        chunks.iter().filter(|slot| slot.end() > from).find_map(among)
+    } else {
+        chunks.iter().rev().filter(|slot| slot.first < from).find_map(among)
+    }
 }
 
 #[cfg(test)]
@@ -274,9 +359,14 @@ mod tests {
         store
     }
 
+    fn wanted(filter: &Filter) -> Wanted {
+        Wanted { filter: Some(Arc::new(filter.clone())), folds: false }
+    }
+
     fn find(store: &LogStore, typed: &str) -> Vec<u64> {
         let filter = Filter::parse(typed).unwrap().unwrap();
-        let found = run(&store.snapshot(), &filter, &Progress::default()).unwrap();
+        let found = run(&store.snapshot(), &wanted(&filter), &Progress::default()).unwrap();
+        let found = found.numbers().to_vec();
         let one_by_one: Vec<u64> = (store.first()..store.next())
             .filter(|n| store.get(*n).is_some_and(|l| filter.matches(l.line().text.as_bytes())))
             .collect();
@@ -325,11 +415,37 @@ mod tests {
     }
 
     #[test]
+    fn levels_are_a_filter_and_a_goal() {
+        let s = store(
+            ["INFO a", "WARN b", r#"{"level":"error","msg":"c"}"#, "plain", "ERROR x"].map(str::to_owned),
+        );
+        let find = |filter: &Filter| {
+            run(&s.snapshot(), &wanted(filter), &Progress::default()).unwrap().numbers().to_vec()
+        };
+        assert_eq!(find(&Filter::of_level(None, Level::Warning)), [1, 2, 4]);
+        let not_x = Filter::parse("!x").unwrap();
+        assert_eq!(find(&Filter::of_level(not_x.as_ref(), Level::Error)), [2]);
+        let goal = Goal::Line(Filter::of_level(None, Level::Error));
+        let next = |from, forward| next(&s.snapshot(), &goal, from, forward, &Progress::default());
+        assert_eq!((next(0, true), next(2, true), next(4, true)), (Some(2), Some(4), None));
+        assert_eq!((next(4, false), next(2, false)), (Some(2), None));
+    }
+
+    #[test]
+    fn repeats_are_folded_among_what_is_found() {
+        let s = store(["try 1", "noise", "try 2", "done", "try 3"].map(str::to_owned));
+        let filter = Filter::parse("!noise").unwrap().map(Arc::new);
+        let found = run(&s.snapshot(), &Wanted { filter, folds: true }, &Progress::default()).unwrap();
+        assert_eq!(found.numbers(), [0, 3, 4]);
+        assert_eq!((found.count(0), found.count(1)), (2, 1));
+    }
+
+    #[test]
     fn a_stopped_search_gives_nothing() {
         let s = store(["a".to_owned()]);
         let filter = Filter::parse("a").unwrap().unwrap();
         let stopped = Progress { stop: true.into(), ..Progress::default() };
-        assert!(run(&s.snapshot(), &filter, &stopped).is_none());
+        assert!(run(&s.snapshot(), &wanted(&filter), &stopped).is_none());
     }
 
     proptest::proptest! {
@@ -357,9 +473,11 @@ mod tests {
         for pattern in ["error", "took 312 ms", "u9[0-3]$", "!info", "-f err req", "took !user=u1 !items"] {
             let filter = Filter::parse(pattern).unwrap().unwrap();
             let started = std::time::Instant::now();
-            let found = run(&s.snapshot(), &filter, &Progress::default()).unwrap();
-            println!("{pattern:14} {:>8} of {} lines in {:?}", found.len(), s.len(), started.elapsed());
-            assert!(!found.is_empty());
+            let found = run(&s.snapshot(), &wanted(&filter), &Progress::default()).unwrap();
+            let took = started.elapsed();
+            println!("{pattern:14} {:>8} of {} lines in {took:?}", found.numbers().len(), s.len());
+            assert!(!found.numbers().is_empty());
+            assert!(took.as_millis() <= 200, "{pattern}: {took:?}");
         }
     }
 }

@@ -125,7 +125,8 @@ impl Slot {
         let mut buffer = vec![0; bytes];
         let read = file.read_exact_at(&mut buffer, offset).map_err(|e| e.to_string());
         let chunk = read.and_then(|()| {
-            Chunk::decode(self.first, self.lines, buffer).ok_or_else(|| "it is not what was written".to_owned())
+            Chunk::decode(self.first, self.lines, buffer)
+                .ok_or_else(|| "it is not what was written".to_owned())
         });
         Some(Arc::new(chunk.unwrap_or_else(|why| Chunk::unreadable(self.first, self.lines, &why))))
     }

@@ -5,12 +5,21 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::draw;
 use super::stream::{State, Stream};
 use super::view::LogView;
 use crate::base::SafeText;
+use crate::rows::Level;
 use crate::tui::pane::Look;
 
-pub fn title(view: &LogView, stream: &Stream, look: &Look<'_>) -> Line<'static> {
+/// What is shown of the lines, as the title says it.
+pub struct Shown {
+    /// How many of a hundred parts of a search under way are done.
+    pub searched: Option<u64>,
+    pub least: Option<Level>,
+}
+
+pub fn title(view: &LogView, stream: &Stream, state: &Shown, look: &Look<'_>) -> Line<'static> {
     let theme = look.theme;
     let mut spans = vec![
         Span::styled("logs(", theme.title),
@@ -24,7 +33,7 @@ pub fn title(view: &LogView, stream: &Stream, look: &Look<'_>) -> Line<'static> 
         format!("{}/{}", thousands(shown as u64), thousands(all as u64))
     };
     spans.push(Span::styled(format!("[{count}]"), theme.title_counter));
-    if let Some(filter) = view.filter() {
+    if let Some(filter) = view.filter().filter(|f| !f.typed.is_empty()) {
         spans.push(Span::styled(format!(" /{}", SafeText::new(&filter.typed)), theme.title_filter));
         if let Some((at, all)) = view.match_place().filter(|_| view.is_among_all()) {
             spans.push(Span::styled(
@@ -34,8 +43,16 @@ pub fn title(view: &LogView, stream: &Stream, look: &Look<'_>) -> Line<'static> 
         }
     }
     let mut say = |text: String, style: Style| spans.push(Span::styled(format!(" {text}"), style));
+    match state.least {
+        Some(Level::Error) => say("errors".to_owned(), theme.title_filter),
+        Some(_) => say("warnings and errors".to_owned(), theme.title_filter),
+        None => {}
+    }
+    if view.folds() {
+        say("folded".to_owned(), theme.title_filter);
+    }
     if view.is_searching() {
-        say("searching".to_owned(), theme.dim);
+        say(format!("searching {} %", state.searched.unwrap_or_default()), theme.dim);
     }
     if stream.target.previous {
         say("previous".to_owned(), theme.warning);
@@ -44,7 +61,13 @@ pub fn title(view: &LogView, stream: &Stream, look: &Look<'_>) -> Line<'static> 
         say(format!("{} not delivered", thousands(view.store.lost())), theme.error);
     }
     if view.store.let_go() > 0 {
-        say(format!("{} oldest let go", thousands(view.store.let_go())), theme.warning);
+        say(format!("{} older lines dropped", thousands(view.store.let_go())), theme.warning);
+        if let Some(begins) = view.store.begins() {
+            say(format!("from {}", draw::clock(view, begins)), theme.dim);
+        }
+    }
+    if let Some(why) = view.store.disk_failed() {
+        say(format!("not kept on disk: {}", SafeText::new(&why)), theme.warning);
     }
     match &stream.state {
         State::Opening => say("opening".to_owned(), theme.dim),
@@ -78,6 +101,16 @@ pub fn indicator(view: &LogView, stream: &Stream, look: &Look<'_>, area: Rect, b
         put(":", theme.indicator);
         let (word, style) = if on { ("On", theme.indicator_on) } else { ("Off", theme.indicator_off) };
         put(word, style);
+    }
+    // Where what is held begins, and how much of it is on disk.
+    let mut held =
+        view.store.begins().map_or_else(String::new, |t| format!("  from {}", draw::clock(view, t)));
+    if view.store.on_disk() > 0 {
+        held.push_str(&format!(" · {} MiB on disk", (view.store.on_disk() >> 20).max(1)));
+    }
+    // Half of it would say something else.
+    if held.chars().count() <= usize::from(area.right().saturating_sub(x)) {
+        buf.set_stringn(x, area.y, &held, usize::from(area.right() - x), theme.indicator);
     }
 }
 

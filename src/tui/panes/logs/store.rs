@@ -232,8 +232,7 @@ impl LogStore {
             self.given += 1;
         }
         while self.closed.len() > 1
-            && (self.tally.on_disk() > self.disk.limit
-                || (!has_disk && self.tally.resident() > keeps))
+            && (self.tally.on_disk() > self.disk.limit || (!has_disk && self.tally.resident() > keeps))
         {
             let Some(oldest) = self.closed.pop_front() else { break };
             oldest.let_go();

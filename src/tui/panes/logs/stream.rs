@@ -1,4 +1,4 @@
-//! What is read: from where on, of which objects, and in which order it comes.
+//! What is read: from where on, and of which objects.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::base::Error;
 use crate::gate::Request;
-use crate::rows::{Line, Merger};
 use crate::tui::effect::{Cx, Ticket};
 use crate::tui::object::LogTarget;
 
@@ -14,10 +13,8 @@ use crate::tui::object::LogTarget;
 const TAIL: u32 = 1000;
 /// Long before any log that a node still keeps.
 const EVER: &str = "3650d";
-/// Half of the time that a line of one object may wait for an earlier one of another.
-const TURN: Duration = Duration::from_millis(120);
-/// The first lines come when each server gets round to it.
-const FIRST: Duration = Duration::from_millis(600);
+/// How often it is looked whether the disk has caught up.
+const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// From where the log is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +70,9 @@ pub struct Stream {
     pub range: Range,
     pub all_containers: bool,
     pub state: State,
-    watches: Vec<Ticket>,
-    /// Lines of several objects wait here a moment, to come out in the order of their times.
-    merger: Merger,
-    turn: Option<Ticket>,
+    watch: Option<Ticket>,
+    /// Nothing is taken until this timer says so: the disk does not keep up.
+    held: Option<Ticket>,
 }
 
 impl Stream {
@@ -86,26 +82,32 @@ impl Stream {
             target,
             range: Range::Tail,
             state: State::Opening,
-            watches: Vec::new(),
-            merger: Merger::default(),
-            turn: None,
+            watch: None,
+            held: None,
         }
     }
 
-    /// The arguments of `log_read` for one object.
-    fn arguments(&self, index: usize) -> Value {
-        let Some(object) = self.target.objects.get(index) else { return Value::Null };
-        let kind = object.plural();
-        let name = if matches!(kind, "pods" | "pod") {
-            object.name.to_string()
-        } else {
-            format!("{kind}/{}", object.name)
-        };
-        let mut all = json!({ "name": name });
-        for (field, value) in [("cluster", &object.cluster), ("namespace", &object.namespace)] {
-            if !value.is_empty() {
-                all[field] = json!(value);
+    /// The arguments of `log_read`: the first object, and the others beside it.
+    fn arguments(&self) -> Value {
+        let mut objects = self.target.objects.iter().map(|object| {
+            let kind = object.plural();
+            let name = if matches!(kind, "pods" | "pod") {
+                object.name.to_string()
+            } else {
+                format!("{kind}/{}", object.name)
+            };
+            let mut all = json!({ "name": name });
+            for (field, value) in [("cluster", &object.cluster), ("namespace", &object.namespace)] {
+                if !value.is_empty() {
+                    all[field] = json!(value);
+                }
             }
+            all
+        });
+        let Some(mut all) = objects.next() else { return Value::Null };
+        let also: Vec<Value> = objects.collect();
+        if !also.is_empty() {
+            all["also"] = also.into();
         }
         if let Some(container) = self.target.container.as_ref().filter(|_| !self.all_containers) {
             all["container"] = json!(container);
@@ -123,63 +125,51 @@ impl Stream {
 
     /// Reads again from the chosen range.
     pub fn open(&mut self, cx: &mut Cx<'_>) {
-        for ticket in self.watches.drain(..).chain(self.turn.take()) {
+        for ticket in self.watch.take().into_iter().chain(self.held.take()) {
             cx.cancel(ticket);
         }
-        self.merger = Merger::default();
         self.state = State::Opening;
-        for index in 0..self.target.objects.len() {
-            let request = Request::new("log_read", self.arguments(index));
-            self.watches.push(cx.watch(request));
-        }
-        if self.watches.len() > 1 {
-            self.turn = Some(cx.after(FIRST));
+        if !self.target.objects.is_empty() {
+            self.watch = Some(cx.watch(Request::new("log_read", self.arguments())));
         }
     }
 
     pub fn is_mine(&self, ticket: Ticket) -> bool {
-        self.watches.contains(&ticket) || self.turn == Some(ticket)
+        self.watch == Some(ticket) || self.held == Some(ticket)
     }
 
-    /// Lines of one object: what can be shown of all.
-    pub fn lines(&mut self, lines: Vec<Line>, cx: &mut Cx<'_>) -> Vec<Line> {
-        self.state = State::Open;
-        // One stream is in order already, and its lines need not wait.
-        if self.watches.len() <= 1 && self.merger.is_empty() {
-            return lines;
+    /// Takes no more lines while what came waits for the disk: the kubelet waits too, and nothing is lost.
+    pub fn pace(&mut self, is_behind: bool, cx: &mut Cx<'_>) {
+        let Some(watch) = self.watch else { return };
+        match (is_behind, self.held.take()) {
+            (true, held) => {
+                if held.is_none() {
+                    cx.hold(watch, true);
+                }
+                self.held = Some(held.unwrap_or_else(|| cx.after(CATCH_UP)));
+            }
+            (false, Some(timer)) => {
+                cx.cancel(timer);
+                cx.hold(watch, false);
+            }
+            (false, None) => {}
         }
-        self.merger.push(lines);
-        if self.merger.is_full() {
-            return self.merger.drain();
-        }
-        if self.turn.is_none() {
-            self.turn = Some(cx.after(TURN));
-        }
-        Vec::new()
     }
 
-    /// The moment is over: what has waited long enough.
-    pub fn turned(&mut self, cx: &mut Cx<'_>) -> Vec<Line> {
-        let ripe = self.merger.turn();
-        self.turn = (!self.merger.is_empty()).then(|| cx.after(TURN));
-        ripe
+    /// The timer is over: whether to go on is for [`Stream::pace`] to say.
+    pub fn looked(&mut self, is_behind: bool, cx: &mut Cx<'_>) {
+        self.held = None;
+        match self.watch {
+            Some(_) if is_behind => self.held = Some(cx.after(CATCH_UP)),
+            Some(watch) => cx.hold(watch, false),
+            None => {}
+        }
     }
 
-    /// One object's log came to its end. With the last one, nothing has to wait any more.
-    pub fn ended(&mut self, ticket: Ticket, error: Option<Error>, cx: &mut Cx<'_>) -> Vec<Line> {
-        self.watches.retain(|t| *t != ticket);
-        if let Some(error) = error {
-            self.state = State::Failed(error);
-        } else if self.watches.is_empty() && !matches!(self.state, State::Failed(_)) {
-            self.state = State::Ended;
-        }
-        if !self.watches.is_empty() {
-            return Vec::new();
-        }
-        if let Some(turn) = self.turn.take() {
-            cx.cancel(turn);
-        }
-        self.merger.drain()
+    /// The log came to its end.
+    pub fn ended(&mut self, error: Option<Error>) {
+        self.watch = None;
+        self.state = error.map_or(State::Ended, State::Failed);
     }
 
     /// What the log is of, for titles and file names: `shop/api-1:main`.

@@ -20,7 +20,7 @@ fn pod(name: &str) -> ObjectRef {
 fn open(names: &[&str]) -> (Stage, LogsPane, Vec<(Ticket, Request)>) {
     let mut stage = Stage::new(vec![]);
     let objects = names.iter().map(|n| pod(n)).collect();
-    let mut pane = LogsPane::new(LogTarget { objects, container: None, previous: false });
+    let mut pane = LogsPane::new(LogTarget { objects, container: None, previous: false }, Disk::default());
     pane.view.options.zone = jiff::tz::TimeZone::UTC;
     stage.with(|cx| pane.start(cx));
     let watches = watches(&mut stage);
@@ -61,12 +61,6 @@ fn work(stage: &mut Stage, pane: &mut LogsPane) {
     }
 }
 
-fn turn(stage: &mut Stage, pane: &mut LogsPane) {
-    let at = stage.effects.iter().position(|e| matches!(e, Effect::Timer { .. })).expect("a timer runs");
-    let Effect::Timer { ticket, .. } = stage.effects.remove(at) else { unreachable!() };
-    stage.with(|cx| pane.receive(Message::Timer { ticket }, cx));
-}
-
 fn texts(pane: &LogsPane) -> Vec<String> {
     let view = &pane.view;
     (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.line().text.to_owned())).collect()
@@ -81,36 +75,21 @@ fn flashes(stage: &mut Stage) -> Vec<String> {
 }
 
 #[test]
-fn several_objects_come_in_the_order_of_their_times() {
+fn several_objects_are_asked_for_as_one_log() {
     let (mut stage, mut pane, watches) = open(&["a", "b"]);
-    let [(a, _), (b, _)] = watches.as_slice() else { panic!("a watch for each") };
-    give(&mut stage, &mut pane, *a, vec![line("a", 1, "a1"), line("a", 5, "a5")]);
-    assert!(texts(&pane).is_empty(), "the other's first lines are waited for");
-    give(&mut stage, &mut pane, *b, vec![line("b", 2, "b2"), line("b", 6, "b6")]);
-    turn(&mut stage, &mut pane);
-    turn(&mut stage, &mut pane);
-    assert_eq!(texts(&pane), ["a1", "b2", "a5", "b6"]);
-    // One that is late beyond the window is shown late, and shown.
-    give(&mut stage, &mut pane, *b, vec![line("b", 3, "late")]);
-    turn(&mut stage, &mut pane);
-    turn(&mut stage, &mut pane);
-    assert_eq!(texts(&pane).last().map(String::as_str), Some("late"));
+    let [(ticket, request)] = watches.as_slice() else { panic!("one watch") };
+    assert_eq!(request.operation, "log_read");
+    assert_eq!(request.arguments["name"], "a");
+    assert_eq!(request.arguments["also"], json!([{ "name": "b", "cluster": "eu-1", "namespace": "shop" }]));
+    give(&mut stage, &mut pane, *ticket, vec![line("a", 5, "a5"), line("b", 6, "b6"), line("a", 2, "late")]);
+    let frame = stage.frame(&mut pane, 80, 6);
+    assert_eq!(texts(&pane), ["a5", "b6", "late"], "what is late is shown late, and shown");
+    assert!(frame.contains("late"), "{frame}");
+    stage.with(|cx| pane.receive(Message::Ended { ticket: *ticket, error: None }, cx));
     assert!(
         !stage.effects.iter().any(|e| matches!(e, Effect::Timer { .. })),
         "nothing runs when nothing waits"
     );
-    give(&mut stage, &mut pane, *a, vec![line("a", 9, "a9")]);
-    for ticket in [*a, *b] {
-        stage.with(|cx| pane.receive(Message::Ended { ticket, error: None }, cx));
-    }
-    assert_eq!(texts(&pane).last().map(String::as_str), Some("a9"), "the end holds nothing back");
-}
-
-#[test]
-fn one_object_waits_for_nobody() {
-    let (mut stage, mut pane, watches) = open(&["a"]);
-    give(&mut stage, &mut pane, watches[0].0, vec![line("a", 2, "x"), line("a", 1, "y")]);
-    assert_eq!(texts(&pane), ["x", "y"]);
 }
 
 #[test]
@@ -200,4 +179,152 @@ fn what_is_dropped_is_counted_in_the_title() {
     let frame = stage.frame(&mut pane, 80, 6);
     assert!(frame.contains("1,204 not delivered"), "{frame}");
     stage.now += Duration::from_secs(1);
+}
+
+fn said(name: &str, words: &str) -> Action {
+    Action { words: words.into(), ..Action::named(name) }
+}
+
+#[test]
+fn json_lines_stand_in_the_columns_that_were_chosen() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    let lines = vec![
+        line("a", 1, r#"{"level":"info","msg":"started","http":{"status":200}}"#),
+        line("b", 2, r#"{"level":"error","msg":"dial failed","http":{"status":502}}"#),
+        line("a", 3, "plain text stays as it is"),
+    ];
+    give(&mut stage, &mut pane, watches[0].0, lines);
+    stage.with(|cx| pane.act(&said("fields", ".level, .http.status .msg"), cx));
+    stage.frame(&mut pane, 60, 7);
+    let frame = stage.frame(&mut pane, 60, 7);
+    let rows: Vec<&str> = frame
+        .lines()
+        .filter_map(|l| l.split('│').nth(1))
+        .map(str::trim_end)
+        .filter(|l| !l.is_empty())
+        .collect();
+    assert_eq!(
+        rows[1..],
+        [
+            "  .level .http.status .msg",
+            "a info   200          started",
+            "b error  502          dial failed",
+            "a plain text stays as it is",
+        ]
+    );
+    stage.with(|cx| pane.act(&said("fields", ".a["), cx));
+    assert!(flashes(&mut stage).iter().any(|f| f.contains("cannot be read")));
+    stage.with(|cx| pane.act(&said("fields", ""), cx));
+    assert!(pane.view.columns.is_empty());
+}
+
+#[test]
+fn wrapping_where_it_is_held_keeps_the_screen_full() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    let lines = (0..40).map(|i| line("a", i, &format!("line {i}"))).collect();
+    give(&mut stage, &mut pane, watches[0].0, lines);
+    let before = stage.frame(&mut pane, 60, 12);
+    stage.act(&mut pane, "autoscroll");
+    stage.act(&mut pane, "wrap");
+    let after = stage.frame(&mut pane, 60, 12);
+    assert_eq!(before.matches("line ").count(), 11);
+    assert_eq!(after.matches("line ").count(), 11, "{after}");
+}
+
+#[test]
+fn a_time_that_json_says_again_is_not_shown_twice() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    let lines = vec![
+        line("a", 0, r#"{"time":"2023-11-14T22:13:20.1Z","msg":"the same"}"#),
+        line("a", 0, r#"{"ts":1700000000123,"msg":"in milliseconds"}"#),
+        line("a", 0, r#"{"time":"2020-01-01T00:00:00Z","msg":"another"}"#),
+    ];
+    give(&mut stage, &mut pane, watches[0].0, lines);
+    let frame = stage.frame(&mut pane, 90, 6);
+    assert!(
+        frame.contains("2020-01-01") && !frame.contains("22:13:20.1Z") && !frame.contains("1700000000"),
+        "{frame}"
+    );
+}
+
+#[test]
+fn repeats_are_folded_and_opened() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    let lines = (0..9).map(|i| line("a", i, &format!("retry {i}"))).chain([line("a", 9, "done")]).collect();
+    give(&mut stage, &mut pane, watches[0].0, lines);
+    stage.act(&mut pane, "fold_repeats");
+    work(&mut stage, &mut pane);
+    assert_eq!(texts(&pane), ["retry 0", "done"]);
+    let frame = stage.frame(&mut pane, 80, 6);
+    assert!(frame.contains("×9 retry 0") && frame.contains("folded"), "{frame}");
+    stage.act(&mut pane, "top");
+    stage.act(&mut pane, "enter");
+    assert_eq!(texts(&pane).len(), 10);
+    stage.act(&mut pane, "down");
+    stage.act(&mut pane, "enter");
+    assert_eq!(texts(&pane), ["retry 0", "done"], "Enter on any of them folds them again");
+    give(&mut stage, &mut pane, watches[0].0, vec![line("a", 10, "done")]);
+    assert_eq!((texts(&pane).len(), pane.view.repeats(9)), (2, 2), "what comes is folded too");
+    stage.act(&mut pane, "fold_repeats");
+    assert_eq!(texts(&pane).len(), 11);
+}
+
+#[test]
+fn errors_minutes_marks_and_times_are_gone_to() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    let lines =
+        (0..300).map(|i| line("a", i, if i % 100 == 50 { "ERROR here" } else { "INFO fine" })).collect();
+    give(&mut stage, &mut pane, watches[0].0, lines);
+    stage.frame(&mut pane, 80, 12);
+    let mut go = |pane: &mut LogsPane, action: Action| {
+        stage.with(|cx| pane.act(&action, cx));
+        work(&mut stage, pane);
+        pane.view.cursor
+    };
+    assert_eq!(go(&mut pane, Action::named("previous_error")), 250);
+    assert_eq!(go(&mut pane, Action::named("previous_error")), 150);
+    assert_eq!(go(&mut pane, Action::named("next_error")), 250);
+    // The first line is of 22:13:20.
+    assert_eq!(go(&mut pane, said("go_to_time", "22:14")), 40);
+    assert_eq!(go(&mut pane, Action::named("next_minute")), 100);
+    assert_eq!(go(&mut pane, said("go_to_time", "+30s")), 130);
+    assert_eq!(go(&mut pane, Action::named("previous_minute")), 100);
+    assert_eq!(go(&mut pane, Action::named("previous_minute")), 40);
+    assert_eq!(go(&mut pane, said("go_to_time", "-1h")), 0);
+    go(&mut pane, Action::named("mark"));
+    assert_eq!(go(&mut pane, Action::named("next_mark")), 300);
+    go(&mut pane, Action::named("next_mark"));
+    go(&mut pane, said("go_to_time", "noon"));
+    let said = flashes(&mut stage);
+    for wanted in ["what is held begins later", "no mark after this line", "is no time"] {
+        assert!(said.iter().any(|f| f.contains(wanted)), "{wanted}: {said:?}");
+    }
+    // Warnings and errors, errors alone, all.
+    for wanted in [4, 4, 301] {
+        stage.act(&mut pane, "levels");
+        work(&mut stage, &mut pane);
+        assert_eq!(texts(&pane).len(), wanted, "the mark is always shown");
+    }
+}
+
+#[test]
+fn what_is_shown_is_saved_where_one_says() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    give(&mut stage, &mut pane, watches[0].0, vec![line("a", 0, "one"), line("a", 1, "two \u{1b}[2J")]);
+    let home = tempfile::tempdir().unwrap();
+    for (name, wanted) in [
+        ("x.log", "2023-11-14T22:13:21Z a/main two ␛[2J\n".to_owned()),
+        ("x.jsonl", r#"{"time":"2023-11-14T22:13:21Z","cluster":"eu-1","namespace":"shop","pod":"a","container":"main","text":"two \u001b[2J"}"#.to_owned() + "\n"),
+    ] {
+        let path = home.path().join(name);
+        stage.with(|cx| pane.filter_changed("two", true, cx)).unwrap();
+        work(&mut stage, &mut pane);
+        for told in ["1 line saved to", "could not be written"] {
+            stage.with(|cx| pane.act(&said("save_as", &path.display().to_string()), cx));
+            work(&mut stage, &mut pane);
+            let flashes = flashes(&mut stage);
+            assert!(flashes.iter().any(|f| f.contains(told)), "{told}: {flashes:?}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted, "nothing is replaced");
+    }
 }

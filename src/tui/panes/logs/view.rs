@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::search::Filter;
 use super::chunk::Kept;
+use super::columns::Columns;
+use super::rows::Rows;
+use super::search::Filter;
+use super::search::Wanted;
 use super::spill::Slot;
 use super::store::LogStore;
 use crate::rows::Line;
@@ -37,16 +40,16 @@ pub struct Place {
     pub row: usize,
 }
 
-/// The filter in force and what it found.
+/// What is to be shown, and which lines those are.
 #[derive(Debug)]
 struct Found {
-    filter: Arc<Filter>,
-    /// Numbers of matching lines, ascending; `None` while the first search runs.
-    numbers: Option<Vec<u64>>,
+    wanted: Wanted,
+    /// The lines; `None` while the first search runs.
+    rows: Option<Rows>,
     /// Lines from this number on were tried as they came, not by the search.
     tried_from: u64,
-    /// Those among them that match, until the search's result is joined with them.
-    newer: Vec<u64>,
+    /// Those among them that are shown, until the search's result is joined with them.
+    newer: Rows,
     /// All lines are shown, and the matches are walked through.
     among_all: bool,
 }
@@ -54,15 +57,20 @@ struct Found {
 /// A search to be run on a worker.
 pub struct Job {
     pub generation: u64,
-    pub filter: Arc<Filter>,
+    pub wanted: Wanted,
     pub chunks: Vec<Arc<Slot>>,
 }
+
+/// No longer run is shown line by line.
+pub const LONGEST_RUN: u32 = 100_000;
 
 /// The state of a log pane.
 #[derive(Debug, Default)]
 pub struct LogView {
     pub store: LogStore,
     pub options: Options,
+    /// The fields that JSON lines are shown by.
+    pub columns: Columns,
     found: Option<Found>,
     generation: u64,
     /// The line that keys act on, and that a citation points at.
@@ -93,8 +101,8 @@ impl LogView {
     pub fn clear(&mut self) {
         self.store.clear();
         if let Some(found) = &mut self.found {
-            found.numbers = Some(Vec::new());
-            found.newer.clear();
+            found.rows = Some(Rows::new(found.wanted.folds));
+            found.newer = Rows::new(found.wanted.folds);
         }
         // A search that still runs looks at lines that are gone.
         self.generation += 1;
@@ -105,19 +113,17 @@ impl LogView {
     fn after_growth(&mut self, from: u64) {
         let (first, next) = (self.store.first(), self.store.next());
         if let Some(found) = &mut self.found {
-            let matching = (from.max(first)..next)
-                .filter(|n| self.store.get(*n).is_some_and(|l| found.filter.shows(&l.line())));
-            match &mut found.numbers {
-                Some(numbers) => numbers.extend(matching),
-                None => found.newer.extend(matching),
+            let rows = found.rows.as_mut().unwrap_or(&mut found.newer);
+            for number in from.max(first)..next {
+                if let Some(kept) = self.store.get(number).filter(|l| found.wanted.shows(&l.line())) {
+                    rows.push(&kept.line());
+                }
             }
-            if let Some(numbers) = &mut found.numbers
-                && numbers.first().is_some_and(|n| *n < first)
-            {
-                let gone = numbers.partition_point(|n| *n < first);
+            if rows.numbers().first().is_some_and(|n| *n < first) {
+                let gone = rows.numbers().partition_point(|n| *n < first);
                 // Moving the rest down costs; do it seldom, the gone ones are skipped meanwhile.
-                if gone > 4096 || gone == numbers.len() {
-                    numbers.drain(..gone);
+                if gone > 4096 || gone == rows.numbers().len() {
+                    rows.clip(first, u64::MAX);
                 }
             }
         }
@@ -128,43 +134,87 @@ impl LogView {
     }
 
     pub fn filter(&self) -> Option<&Arc<Filter>> {
-        self.found.as_ref().map(|f| &f.filter)
+        self.found.as_ref().and_then(|f| f.wanted.filter.as_ref())
+    }
+
+    /// Whether lines that repeat each other are folded.
+    pub fn folds(&self) -> bool {
+        self.found.as_ref().is_some_and(|f| f.wanted.folds)
     }
 
     /// Whether the first search of the filter still runs.
     pub fn is_searching(&self) -> bool {
-        self.found.as_ref().is_some_and(|f| f.numbers.is_none())
+        self.found.as_ref().is_some_and(|f| f.rows.is_none())
     }
 
-    /// Sets or removes the filter. With one, gives the search to run; the newest wins.
+    /// Sets or removes the filter. Gives the search to run; the newest wins.
     pub fn set_filter(&mut self, filter: Option<Filter>) -> Option<Job> {
+        self.show(Wanted { filter: filter.map(Arc::new), folds: self.folds() })
+    }
+
+    /// Folds lines that repeat each other, or shows them all again.
+    pub fn toggle_fold(&mut self) -> Option<Job> {
+        self.show(Wanted { filter: self.filter().cloned(), folds: !self.folds() })
+    }
+
+    fn show(&mut self, wanted: Wanted) -> Option<Job> {
         self.generation += 1;
-        let Some(filter) = filter else {
+        if wanted.filter.is_none() && !wanted.folds {
             self.found = None;
             return None;
-        };
-        let filter = Arc::new(filter);
+        }
         self.found = Some(Found {
-            filter: filter.clone(),
-            numbers: None,
+            wanted: wanted.clone(),
+            rows: None,
             tried_from: self.store.next(),
-            newer: Vec::new(),
+            newer: Rows::new(wanted.folds),
             among_all: false,
         });
-        Some(Job { generation: self.generation, filter, chunks: self.store.snapshot() })
+        Some(Job { generation: self.generation, wanted, chunks: self.store.snapshot() })
+    }
+
+    /// How many lines a shown one stands for.
+    pub fn repeats(&self, number: u64) -> u32 {
+        let rows = self.found.as_ref().and_then(|f| f.rows.as_ref()).filter(|rows| rows.folds());
+        rows.map_or(1, |rows| match rows.numbers().binary_search(&number) {
+            Ok(index) => rows.count(index),
+            Err(_) => 1,
+        })
+    }
+
+    /// Shows the lines that the cursor's stands for, or folds them again. Gives how many they are; `None` where nothing
+    /// is folded. More than [`LONGEST_RUN`] are left as they are.
+    pub fn open_run(&mut self) -> Option<u32> {
+        let (cursor, count) = (self.cursor, self.repeats(self.cursor));
+        let found = self.found.as_mut()?;
+        let rows = found.rows.as_mut().filter(|rows| rows.folds())?;
+        if let Some(first) = rows.close(cursor) {
+            self.cursor = first;
+            return Some(1);
+        }
+        if count < 2 {
+            return None;
+        }
+        if count <= LONGEST_RUN {
+            let lines = (cursor..self.store.next())
+                .filter(|n| self.store.get(*n).is_some_and(|kept| found.wanted.shows(&kept.line())));
+            let members = lines.take(count as usize).collect();
+            if let Ok(index) = rows.numbers().binary_search(&cursor) {
+                rows.open(index, members);
+            }
+            self.options.follow = false;
+        }
+        Some(count)
     }
 
     /// Takes a search's result. A late one of an older filter is dropped.
-    pub fn searched(&mut self, generation: u64, mut numbers: Vec<u64>) {
+    pub fn searched(&mut self, generation: u64, mut rows: Rows) {
         let first = self.store.first();
         let Some(found) = self.found.as_mut().filter(|_| generation == self.generation) else { return };
-        // What came since the search began was tried as it came; what is gone since is skipped by whoever reads.
-        numbers.truncate(numbers.partition_point(|n| *n < found.tried_from));
-        if numbers.first().is_some_and(|n| *n < first) {
-            numbers.drain(..numbers.partition_point(|n| *n < first));
-        }
-        numbers.append(&mut found.newer);
-        found.numbers = Some(numbers);
+        // What came since the search began was tried as it came.
+        rows.clip(first, found.tried_from);
+        rows.append(std::mem::take(&mut found.newer));
+        found.rows = Some(rows);
         if self.options.follow {
             self.cursor = self.last().unwrap_or(self.cursor);
         } else {
@@ -212,7 +262,7 @@ impl LogView {
 
     /// The numbers of the lines that the filter found and that are still kept.
     fn matches(&self) -> Option<&[u64]> {
-        let numbers = self.found.as_ref()?.numbers.as_deref()?;
+        let numbers = self.found.as_ref()?.rows.as_ref()?.numbers();
         Some(&numbers[numbers.partition_point(|n| *n < self.store.first())..])
     }
 
@@ -254,6 +304,14 @@ impl LogView {
         self.cursor = next;
         self.show_around(rows);
         true
+    }
+
+    /// Puts the cursor on a line far away, or on the next one that is shown, with its neighbours.
+    pub fn jump(&mut self, number: u64, rows: usize) {
+        let last = self.shown().saturating_sub(1);
+        self.go(self.index_of(number).min(last));
+        self.options.follow = false;
+        self.show_around(rows);
     }
 
     /// Puts the cursor's line into the middle, unless it is on the screen anyway.
@@ -323,7 +381,8 @@ impl LogView {
     pub fn toggle_wrap(&mut self) {
         self.options.wrap = !self.options.wrap;
         self.left = 0;
-        self.top = Place { number: self.cursor, row: 0 };
+        // The line at the top stays there, as far as the cursor's line is then on the screen.
+        self.top.row = 0;
     }
 
     pub fn scroll_right(&mut self, cells: isize) {
@@ -363,12 +422,14 @@ mod tests {
     }
 
     fn finish(view: &mut LogView, job: &Job) {
-        let found = search::run(&job.chunks, &job.filter, &search::Progress::default()).unwrap();
+        let found = search::run(&job.chunks, &job.wanted, &search::Progress::default()).unwrap();
         view.searched(job.generation, found);
     }
 
     fn shown(view: &LogView) -> Vec<String> {
-        (0..view.shown()).filter_map(|i| view.line(view.number(i)?).map(|l| l.line().text.to_owned())).collect()
+        (0..view.shown())
+            .filter_map(|i| view.line(view.number(i)?).map(|l| l.line().text.to_owned()))
+            .collect()
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! A part of an object by a path: a small, predictable piece of JSONPath.
+//! A part of an object by a path: a small, predictable piece of JSONPath, and of jq.
 //!
 //! `spec.containers[0].image`, `.status.conditions[?(@.type=="Ready")].status`, `metadata.labels['app.kubernetes.io/name']`,
-//! `metadata.annotations.a\.b`, `spec.containers[*].name`. kubectl's braces around it are taken too.
+//! `metadata.annotations.a\.b`, `spec.containers[*].name`. kubectl's braces around it are taken too, and jq's
+//! `.items[].name` and `."log.level"`.
 
 use serde_json::Value;
 
@@ -166,6 +167,11 @@ fn parse(path: &str) -> Result<Vec<Step>, PathError> {
             continue;
         }
         rest = rest.strip_prefix('.').unwrap_or(rest);
+        if let Some((key, after)) = rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+            steps.push(Step::Key(key.to_owned()));
+            rest = after;
+            continue;
+        }
         let mut key = String::new();
         let mut chars = rest.char_indices();
         let mut end = rest.len();
@@ -193,6 +199,9 @@ fn parse(path: &str) -> Result<Vec<Step>, PathError> {
 
 /// What is inside `[…]`, and what follows it.
 fn bracket(inner: &str) -> Option<(Step, &str)> {
+    if let Some(after) = inner.strip_prefix(']') {
+        return Some((Step::All, after));
+    }
     if let Some(quote) = inner.chars().next().filter(|c| matches!(c, '\'' | '"')) {
         let (key, after) = inner[1..].split_once(quote)?;
         return Some((Step::Key(key.to_owned()), after.strip_prefix(']')?));
