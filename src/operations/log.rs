@@ -60,7 +60,7 @@ pub struct Lines {
     #[arg(long, short = 'l')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
-    /// Merge in others: `{cluster, namespace, name}`.
+    /// Others: `{cluster, namespace, name}`.
     #[arg(long, help = "Merge in the same of another cluster, or other pods: {\"cluster\", \"namespace\", \"name\"}", value_name = "CLUSTER|JSON", value_parser = also)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
@@ -257,7 +257,7 @@ impl Operation for LogRead {
     const SPEC: Spec = Spec::observe(
         "log_read",
         "/v1/logs",
-        "Read the newest log lines of a pod or of a workload's pods, filtered here; or follow them.",
+        "Read the newest log lines of a pod or a workload's pods, filtered here; or follow them.",
     );
     const WATCH: bool = true;
 

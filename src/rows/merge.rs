@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::Line;
 
-/// How long a log that has not said anything yet is waited for.
+/// How long a log that has not said anything yet is waited for, from when it joined or another began to speak: while
+/// servers get round to them one by one, the next may be its turn.
 const OPENING: Duration = Duration::from_millis(500);
+/// And how long in all.
+const OPENING_MOST: Duration = Duration::from_secs(5);
 /// How long one is waited for whose old lines are still coming.
 const CATCHING: Duration = Duration::from_millis(400);
 /// How long one is waited for that has nothing old left to say: what is written at the same time arrives within this.
@@ -23,6 +26,8 @@ pub type Lane = usize;
 pub struct Merger {
     lanes: Vec<Queue>,
     held: usize,
+    /// When one last began to speak.
+    began: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -32,24 +37,43 @@ struct Queue {
     lines: VecDeque<(i64, Line)>,
     /// The place of its last line.
     last: i64,
-    /// When it last had anything to give.
+    /// When it last said anything, or could say more.
     since: Instant,
+    /// How many lines of it are held before its reader waits, and whether it may have waited.
+    capacity: usize,
+    pressed: bool,
     patience: Duration,
     open: bool,
 }
 
 impl Queue {
-    /// Whether it may still say something that belongs before the lines of others.
-    fn is_waited_for(&self, now: Instant) -> bool {
-        self.open && self.lines.is_empty() && now.saturating_duration_since(self.since) < self.patience
+    /// Until when it is waited for, because it may still say something that belongs before the lines of others.
+    fn awaited(&self, began: Option<Instant>, now: Instant) -> Option<Instant> {
+        if !self.open || !self.lines.is_empty() {
+            return None;
+        }
+        let until = match began {
+            Some(began) if self.patience == OPENING => {
+                (began.max(self.since) + OPENING).min(self.since + OPENING_MOST)
+            }
+            _ => self.since + self.patience,
+        };
+        (until > now).then_some(until)
     }
 }
 
 impl Merger {
-    /// A log joins.
-    pub fn join(&mut self, now: Instant) -> Lane {
-        let queue =
-            Queue { lines: VecDeque::new(), last: i64::MIN, since: now, patience: OPENING, open: true };
+    /// A log joins, of which so many lines are held at most.
+    pub fn join(&mut self, capacity: usize, now: Instant) -> Lane {
+        let queue = Queue {
+            lines: VecDeque::new(),
+            last: i64::MIN,
+            since: now,
+            capacity,
+            pressed: false,
+            patience: OPENING,
+            open: true,
+        };
         match self.lanes.iter().position(|q| !q.open && q.lines.is_empty()) {
             Some(lane) => {
                 self.lanes[lane] = queue;
@@ -86,8 +110,10 @@ impl Merger {
         }
         self.held += queue.lines.len() - before;
         queue.since = now;
+        queue.pressed |= queue.lines.len() > queue.capacity / 2;
         if queue.patience == OPENING {
             queue.patience = CATCHING;
+            self.began = Some(now);
         }
     }
 
@@ -97,9 +123,9 @@ impl Merger {
 
     /// Gives the lines whose turn it is.
     pub fn take(&mut self, now: Instant, out: impl FnMut(Lane, Line)) {
-        let mut limit = i64::MAX;
+        let (mut limit, began) = (i64::MAX, self.began);
         for queue in self.lanes.iter_mut().filter(|q| q.open && q.lines.is_empty()) {
-            if queue.is_waited_for(now) {
+            if queue.awaited(began, now).is_some() {
                 limit = limit.min(queue.last);
             } else {
                 queue.patience = LIVE;
@@ -129,9 +155,11 @@ impl Merger {
             match queue.lines.front() {
                 Some((time, _)) => heads.push(Reverse((*time, lane))),
                 None => {
-                    // It may have more to say that was not taken yet.
-                    queue.since = now;
-                    if queue.is_waited_for(now) {
+                    // What its reader held back is still to come; else it has been silent since it last spoke.
+                    if std::mem::take(&mut queue.pressed) {
+                        queue.since = now;
+                    }
+                    if queue.awaited(None, now).is_some() {
                         limit = limit.min(queue.last);
                     }
                 }
@@ -144,7 +172,7 @@ impl Merger {
         if self.is_empty() {
             return None;
         }
-        let waited = self.lanes.iter().filter(|q| q.is_waited_for(now)).map(|q| q.since + q.patience).min();
+        let waited = self.lanes.iter().filter_map(|q| q.awaited(self.began, now)).min();
         Some(waited.unwrap_or(now))
     }
 }
@@ -176,7 +204,7 @@ mod tests {
     #[test]
     fn two_logs_come_out_in_order_however_far_apart_they_are_read() {
         let (mut merger, now) = (Merger::default(), Instant::now());
-        let (a, b) = (merger.join(now), merger.join(now));
+        let (a, b) = (merger.join(9_999, now), merger.join(9_999, now));
         merger.push(a, [line(10), line(30)], now);
         assert!(take(&mut merger, now).is_empty(), "the other is waited for");
         merger.push(b, [line(5), line(20)], now);
@@ -198,9 +226,10 @@ mod tests {
     #[test]
     fn one_that_is_silent_holds_nobody_up_and_a_late_line_is_given_late() {
         let (mut merger, now) = (Merger::default(), Instant::now());
-        let (a, b) = (merger.join(now), merger.join(now));
+        let (a, b) = (merger.join(9_999, now), merger.join(9_999, now));
         let later = now + OPENING;
         merger.push(a, [line(100)], later);
+        let later = later + OPENING;
         assert_eq!(take(&mut merger, later), [100]);
         merger.push(b, [line(50)], later);
         assert_eq!(take(&mut merger, later), [50]);
@@ -208,13 +237,41 @@ mod tests {
         merger.push(a, [line(200)], later);
         merger.leave(b);
         assert_eq!((take(&mut merger, later), merger.lanes()), (vec![200], 1));
-        assert_eq!(merger.join(later), b, "a place that is free is taken again");
+        assert_eq!(merger.join(9_999, later), b, "a place that is free is taken again");
+    }
+
+    #[test]
+    fn one_whose_reader_was_held_back_is_waited_for_again() {
+        let (mut merger, now) = (Merger::default(), Instant::now());
+        let (a, b) = (merger.join(4, now), merger.join(4, now));
+        merger.push(a, [line(1), line(2), line(3)], now);
+        let later = now + OPENING + CATCHING;
+        merger.push(b, [line(10), line(11)], later);
+        assert_eq!(take(&mut merger, later), [1, 2, 3], "a may have 4 to say");
+        merger.push(a, [line(4)], later);
+        assert_eq!(take(&mut merger, later), [4]);
+        assert_eq!(take(&mut merger, later + CATCHING), [10, 11]);
+    }
+
+    #[test]
+    fn logs_that_begin_one_by_one_are_waited_for_and_not_for_ever() {
+        let (mut merger, start) = (Merger::default(), Instant::now());
+        let lanes: Vec<Lane> = (0..20).map(|_| merger.join(9_999, start)).collect();
+        let mut now = start;
+        for (i, lane) in lanes.iter().enumerate().take(19) {
+            now = start + Duration::from_millis(200 * i as u64);
+            merger.push(*lane, [line(100 - i as i64)], now);
+            assert!(take(&mut merger, now).is_empty(), "{i} of them speak");
+        }
+        let wanted: Vec<i64> = (82..=100).collect();
+        assert_eq!(take(&mut merger, now + OPENING), wanted, "the last says nothing");
+        assert!(merger.is_empty());
     }
 
     #[test]
     fn a_log_keeps_its_own_order_and_marks_stay_behind_the_line_they_follow() {
         let (mut merger, now) = (Merger::default(), Instant::now());
-        let (a, b) = (merger.join(now), merger.join(now));
+        let (a, b) = (merger.join(9_999, now), merger.join(9_999, now));
         let mark = Line::Mark { source: None, text: "restarted".into() };
         merger.push(a, [line(10), mark.clone(), line(9), line(12)], now);
         merger.push(b, [line(11)], now);
@@ -234,7 +291,7 @@ mod tests {
                 logs.into_iter().map(|mut l| { l.sort_unstable(); l.into() }).collect();
             let mut wanted: Vec<i64> = logs.iter().flatten().copied().collect();
             wanted.sort_unstable();
-            let lanes: Vec<Lane> = logs.iter().map(|_| merger.join(now)).collect();
+            let lanes: Vec<Lane> = logs.iter().map(|_| merger.join(9_999, now)).collect();
             let mut out = Vec::new();
             while logs.iter().any(|l| !l.is_empty()) {
                 for (i, (log, lane)) in logs.iter_mut().zip(&lanes).enumerate() {

@@ -45,7 +45,7 @@ pub async fn start<T: Send + 'static>(finders: Vec<Finder>, query: Query, sink: 
         let marks = failures.into_iter().map(|text| Line::Mark { source: None, text }).collect();
         let _ = sink.send(marks).await;
         for (lines, error) in read {
-            let lane = merger.join(now);
+            let lane = merger.join(usize::MAX, now);
             if let Some(error) = error {
                 if all_failed {
                     let _ = sink.channel.send((sink.wrap)(Err(error.into()))).await;

@@ -312,12 +312,13 @@ impl State {
             container: container.name.as_str().into(),
         });
         let now = std::time::Instant::now();
-        let lane = self.merger.join(now);
+        let room = (HELD / (self.followed.len() + 8)).max(2 * BATCH);
+        let lane = self.merger.join(room, now);
         if !first {
             let joined = Line::Mark { source: Some(source.clone()), text: "container joined".into() };
             self.merger.push(lane, [joined], now);
         }
-        let credits = Arc::new(Semaphore::new((HELD / (self.followed.len() + 8)).max(2 * BATCH)));
+        let credits = Arc::new(Semaphore::new(room));
         self.credits.insert(lane, credits.clone());
         let (tell, view) = watch::channel(container.clone());
         // What starts while we look is shown from its beginning.

@@ -328,3 +328,37 @@ fn what_is_shown_is_saved_where_one_says() {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted, "nothing is replaced");
     }
 }
+
+#[test]
+fn a_disk_that_does_not_keep_up_holds_the_stream() {
+    let (mut stage, mut pane, watches) = open(&["a"]);
+    let ticket = watches[0].0;
+    let mut told = |pane: &mut LogsPane, act: fn(&mut Stream, &mut Cx<'_>)| {
+        stage.with(|cx| act(&mut pane.stream, cx));
+        let mut timer = None;
+        let holds: Vec<bool> = stage
+            .effects
+            .drain(..)
+            .filter_map(|e| match e {
+                Effect::Hold(held, on) if held == ticket => Some(on),
+                Effect::Timer { ticket, .. } => {
+                    timer = Some(ticket);
+                    None
+                }
+                _ => None,
+            })
+            .collect();
+        (holds, timer)
+    };
+    assert_eq!(told(&mut pane, |s, cx| s.pace(false, cx)), (vec![], None), "all is well");
+    let (holds, timer) = told(&mut pane, |s, cx| s.pace(true, cx));
+    assert!(holds == [true] && timer.is_some_and(|t| pane.stream.is_mine(t)));
+    assert_eq!(
+        told(&mut pane, |s, cx| s.pace(true, cx)),
+        (vec![], None),
+        "what was under way may still come"
+    );
+    let (holds, timer) = told(&mut pane, |s, cx| s.looked(true, cx));
+    assert!(holds.is_empty() && timer.is_some(), "it is looked again");
+    assert_eq!(told(&mut pane, |s, cx| s.looked(false, cx)), (vec![false], None));
+}
