@@ -1,8 +1,9 @@
 //! The logs pane: the merged stream of one or more objects, searched, marked and saved.
 //!
-//! `stream` says what is read and in which order, `store` keeps the lines, `search` finds among them on a worker, `view` knows what is shown and
-//! where the cursor is, `draw` and `status` put all on the screen, and
-//! `output` on the clipboard and into files.
+//! `stream` says what is read, `store` keeps the lines in `chunk`s, in memory and, by `spill`, on disk; `search` finds among
+//! them on a worker, `rows` are the lines that are shown, folded or not, `view` knows them and where the cursor is, `jump`
+//! goes elsewhere, `keys` is what else keys do; `draw`, `columns` and `status` put all on the screen, and `output` on the
+//! clipboard and into files.
 
 mod chunk;
 mod columns;
