@@ -111,9 +111,67 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, c)| c)
 }
 
+/// Whether `text` fits `pattern`, in which `*` stands for any characters. Linear in both: it
+/// remembers the last star only.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, t));
+            p += 1;
+        } else if pattern.get(p) == Some(&text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((at, from)) = star {
+            p = at + 1;
+            t = from + 1;
+            star = Some((at, from + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|b| *b == b'*')
+}
+
+/// The names and globs of a set as it is typed: `eu-1,us-*`.
+pub fn members(set: &str) -> impl Iterator<Item = &str> {
+    set.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Whether a name in a set stands for all that fit it.
+pub fn is_glob(name: &str) -> bool {
+    name.contains('*')
+}
+
+/// Whether a text names a set rather than one thing.
+pub fn is_set(text: &str) -> bool {
+    text.contains(',') || is_glob(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn globs_cover_what_they_should() {
+        for (pattern, text, fits) in [
+            ("api", "api", true),
+            ("api", "api-2", false),
+            ("api-*", "api-2", true),
+            ("*-api", "shop-api", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("*", "", true),
+            ("a", "", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
+        }
+        assert_eq!(members(" a, b-* ,,c").collect::<Vec<_>>(), ["a", "b-*", "c"]);
+        assert!(is_set("a,b") && is_set("team-*") && !is_set("a"));
+    }
 
     #[test]
     fn escape_osc52_c1_and_bidi_become_visible() {

@@ -70,6 +70,15 @@ impl Context {
         self.parts.iter().map(|part| &part.target)
     }
 
+    /// Leave to read what one of them reads. A read that is made of several must have it for each before it reads that.
+    ///
+    /// # Errors
+    ///
+    /// The policy does not let the caller read it.
+    pub async fn admit_part(&self, index: usize) -> Result<()> {
+        self.gate.admit_part(self.part(index)?).await
+    }
+
     /// What one of them would do.
     pub async fn preview_part(&self, index: usize) -> Result<Preview> {
         self.gate.preview_of(self.part(index)?).await

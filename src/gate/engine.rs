@@ -343,7 +343,7 @@ impl Gate {
     }
 
     /// Records and publishes a call that is not let through.
-    async fn deny(&self, call: &Call, why: String) -> Error {
+    pub(in crate::gate) async fn deny(&self, call: &Call, why: String) -> Error {
         let mut error = Error::new(Code::PermissionDenied, why);
         if self.check_read_only(&call.spec).is_some() {
             error = error.next(

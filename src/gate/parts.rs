@@ -50,9 +50,21 @@ impl Gate {
         Ok(call)
     }
 
-    /// What the policy says: of several calls as one, the strictest that it says of any.
+    /// What the policy says: of several calls as one, the strictest that it says of any. A read that asks leave for each of
+    /// its parts ([`Spec::asks_each`](super::spec::Spec::asks_each)) goes on where one of them may be read.
     pub(in crate::gate) fn rule(&self, call: &Call) -> Ruling {
         let policy = &self.inner.policy;
+        if call.spec.asks_each && !call.parts.is_empty() {
+            let rulings = call.parts.iter().map(|p| policy.rule(&p.actor, &p.spec, &p.target));
+            let mut refused = None;
+            for ruling in rulings {
+                if ruling == Ruling::Run {
+                    return Ruling::Run;
+                }
+                refused.get_or_insert(ruling);
+            }
+            return refused.unwrap_or(Ruling::Hold);
+        }
         let mut ruling = policy.rule(&call.actor, &call.spec, &call.target);
         for part in call.parts.iter() {
             match policy.rule(&part.actor, &part.spec, &part.target) {
@@ -63,6 +75,17 @@ impl Gate {
             }
         }
         ruling
+    }
+
+    /// Leave for one of the reads that a read is made of. What is refused is recorded as every refusal is.
+    pub(in crate::gate) async fn admit_part(&self, part: &Call) -> Result<()> {
+        match self.rule(part) {
+            Ruling::Run => Ok(()),
+            Ruling::Hold => {
+                Err(self.deny(part, "one of several reads cannot wait for a decision".to_owned()).await)
+            }
+            Ruling::Deny(why) => Err(self.deny(part, why).await),
+        }
     }
 
     /// Takes note that a change runs, until what this gives is dropped.

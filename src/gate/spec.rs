@@ -85,6 +85,9 @@ pub struct Spec {
     pub exits: &'static [(u8, &'static str)],
     /// Whether a person can talk with it while it runs.
     pub talk: Talk,
+    /// Whether a read that is made of others begins where the policy lets one of them be read: its handler then asks leave
+    /// for each ([`super::Context::admit_part`]). Else all must be allowed, and the call itself.
+    pub asks_each: bool,
 }
 
 /// How a caller can talk with a call while it runs: see [`super::Interaction`].
@@ -113,6 +116,7 @@ impl Spec {
             right: Right::Use,
             exits: &[],
             talk: Talk::No,
+            asks_each: false,
         }
     }
 
@@ -134,6 +138,7 @@ impl Spec {
             right: Right::Use,
             exits: &[],
             talk: Talk::No,
+            asks_each: false,
         }
     }
 
@@ -155,6 +160,7 @@ impl Spec {
             right: Right::Use,
             exits: &[],
             talk: Talk::No,
+            asks_each: false,
         }
     }
 
@@ -188,6 +194,13 @@ impl Spec {
     #[must_use]
     pub const fn exits(mut self, exits: &'static [(u8, &'static str)]) -> Self {
         self.exits = exits;
+        self
+    }
+
+    /// Begins where one of its parts is allowed; the handler asks leave for each.
+    #[must_use]
+    pub const fn asking_each(mut self) -> Self {
+        self.asks_each = true;
         self
     }
 

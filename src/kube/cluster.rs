@@ -25,6 +25,7 @@ use super::error::{Error, Result, Status};
 use super::gzip;
 use super::kinds::{Kinds, Resource};
 use super::settings::{Prepared, Settings};
+use super::sockets::Sockets;
 use super::stream::ByteStream;
 use super::upgrade;
 use super::usage::Metrics;
@@ -45,6 +46,7 @@ pub struct Cluster {
     watches: Watches,
     metrics: Metrics,
     health: Health,
+    sockets: Sockets,
 }
 
 struct Connection {
@@ -84,6 +86,7 @@ impl Cluster {
             watches: Watches::new(times),
             metrics: Metrics::new(times.pace),
             health: Health::default(),
+            sockets: Sockets::default(),
         })
     }
 
@@ -140,6 +143,11 @@ impl Cluster {
             0 => None,
             us => Some(Duration::from_micros(us)),
         }
+    }
+
+    /// How many connections to the server are open: one for all requests, and one for each shell or forward.
+    pub fn sockets(&self) -> u64 {
+        self.sockets.open()
     }
 
     /// Why the last request did not reach the server, and when, unless one has since.
@@ -292,7 +300,7 @@ impl Cluster {
         let settings = self.settings.load_full();
         let prepared = settings.prepared().await?;
         let proof = prepared.credential.proof().await?;
-        let connector = prepared.connector(&self.name, &proof, false)?;
+        let connector = prepared.connector(&self.name, &proof, false)?.counted(&self.sockets);
         let client: hyper_util::client::legacy::Client<_, Body> = connect::builder().build(connector);
         let service = tower::service_fn(move |mut request: Request<Body>| {
             let (prepared, client) = (prepared.clone(), client.clone());
@@ -380,7 +388,7 @@ impl Cluster {
         {
             return Ok(connection.clone());
         }
-        let connector = prepared.connector(&self.name, proof, true)?;
+        let connector = prepared.connector(&self.name, proof, true)?.counted(&self.sockets);
         let dialled = connector.dialled();
         let client = connect::client(connector);
         let connection = Arc::new(Connection { client, prepared: prepared.clone(), identity, dialled });

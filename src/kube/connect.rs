@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Uri};
 use http_body_util::Full;
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::{Builder, Client};
@@ -26,6 +26,7 @@ use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
 use super::error::{Error, Result};
+use super::sockets::{Socket, Sockets};
 
 /// Name lookup, TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(7);
@@ -65,7 +66,7 @@ pub(super) fn connector(dialing: Dialing<'_>) -> Result<Timed, String> {
     } else {
         builder.enable_http1().wrap_connector(dial)
     };
-    Ok(Timed { inner, dialled: Arc::default() })
+    Ok(Timed { inner, dialled: Arc::default(), sockets: Sockets::default() })
 }
 
 /// Makes the client that all requests to one cluster share.
@@ -190,16 +191,23 @@ pub(super) struct Timed {
     inner: HttpsConnector<Dial>,
     /// How often it has dialled: a request that had to wait for that says nothing of the server's latency.
     dialled: Arc<AtomicU64>,
+    sockets: Sockets,
 }
 
 impl Timed {
+    /// Counts what it dials among these.
+    #[must_use]
+    pub(super) fn counted(self, sockets: &Sockets) -> Self {
+        Self { sockets: sockets.clone(), ..self }
+    }
+
     pub(super) fn dialled(&self) -> Arc<AtomicU64> {
         self.dialled.clone()
     }
 }
 
 impl Service<Uri> for Timed {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Socket;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -209,10 +217,10 @@ impl Service<Uri> for Timed {
 
     fn call(&mut self, to: Uri) -> Self::Future {
         self.dialled.fetch_add(1, Ordering::Relaxed);
-        let connecting = self.inner.call(to);
+        let (connecting, sockets) = (self.inner.call(to), self.sockets.clone());
         Box::pin(async move {
             match tokio::time::timeout(CONNECT, connecting).await {
-                Ok(connected) => connected,
+                Ok(connected) => connected.map(|stream| sockets.count(stream)),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             }
         })

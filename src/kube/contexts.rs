@@ -1,6 +1,6 @@
 //! Every cluster that the kubeconfig files name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::cluster::Cluster;
 use super::error::{Error, Result};
 use super::settings::{IN_CLUSTER, Settings};
 use super::watch::Times;
-use crate::base::text::nearest;
+use crate::base::text::{glob, is_glob, members, nearest};
 use crate::bus::{Bus, Event, Level};
 
 /// Where to find contexts.
@@ -110,6 +110,34 @@ impl Clusters {
                 nearest: nearest(wanted, state.clusters.keys().map(|n| &**n)).map(str::to_owned),
             },
         })
+    }
+
+    /// The clusters of a set as it is typed: names and globs, `all` for every one. Each once, those of a glob in the
+    /// order of their names. A set of one name is the cluster of that name.
+    pub fn among(&self, set: &str) -> Result<Vec<Arc<Cluster>>> {
+        if let Ok(one) = self.get(Some(set)) {
+            return Ok(vec![one]);
+        }
+        let all = self.all();
+        let mut found: Vec<Arc<Cluster>> = Vec::new();
+        for word in members(set) {
+            let fits = |cluster: &&Arc<Cluster>| word == "all" || glob(word, cluster.name());
+            let fitting: Vec<_> = match self.get(Some(word)) {
+                Ok(one) => vec![one],
+                Err(_) if word == "all" || is_glob(word) => all.iter().filter(fits).cloned().collect(),
+                Err(error) => return Err(error),
+            };
+            if fitting.is_empty() {
+                return Err(Error::UnknownContext { name: word.to_owned(), nearest: None });
+            }
+            found.extend(fitting);
+        }
+        let mut seen = HashSet::new();
+        found.retain(|cluster| seen.insert(cluster.name().clone()));
+        if found.is_empty() {
+            return Err(Error::UnknownContext { name: set.to_owned(), nearest: None });
+        }
+        Ok(found)
     }
 
     /// Reads the files again. Contexts that did not change keep their connections and watches.
@@ -292,6 +320,15 @@ mod tests {
         assert_eq!(clusters.get(Some("b")).unwrap().default_namespace(), "shop");
         let error: crate::base::Error = clusters.get(Some("bb")).err().unwrap().into();
         assert_eq!(error.code, crate::base::Code::NotFound);
+        let names = |set: &str| -> Vec<String> {
+            clusters.among(set).unwrap().iter().map(|c| c.name().to_string()).collect()
+        };
+        for (set, found) in [("b", "b"), ("b,a,b", "b a"), ("all", "a b"), ("*", "a b"), ("a*, b", "a b")] {
+            assert_eq!(names(set).join(" "), found, "{set}");
+        }
+        assert!(
+            clusters.among("a,c").is_err() && clusters.among("x*").is_err() && clusters.among(",").is_err()
+        );
     }
 
     #[tokio::test]

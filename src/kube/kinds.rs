@@ -81,6 +81,21 @@ impl Resource {
         path
     }
 
+    /// Namespaces, which every server has.
+    pub fn namespaces() -> Resource {
+        Resource {
+            group: "".into(),
+            version: "v1".into(),
+            plural: "namespaces".into(),
+            singular: "namespace".into(),
+            kind: "Namespace".into(),
+            namespaced: false,
+            short_names: vec!["ns".into()],
+            verbs: ["create", "delete", "get", "list", "patch", "update", "watch"].map(Into::into).to_vec(),
+            subresources: vec!["finalize".into(), "status".into()],
+        }
+    }
+
     /// Pods, which every server has: known without asking, so that the first rows need no discovery.
     pub fn pods() -> Resource {
         let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];

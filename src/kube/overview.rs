@@ -15,7 +15,7 @@ use super::cluster::Cluster;
 use super::contexts::Clusters;
 use super::error::{Error, Result};
 use super::kinds::Resource;
-use super::watch::Selection;
+use super::watch::{Held, Selection};
 use crate::base::{self, Code};
 use crate::rows::{
     Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone, feed,
@@ -37,6 +37,9 @@ pub struct Overview {
     pub latency: Option<Duration>,
     pub nodes: Option<u64>,
     pub pods: Option<u64>,
+    /// Open connections to its server.
+    pub sockets: u64,
+    pub held: Held,
 }
 
 impl Overview {
@@ -51,6 +54,10 @@ impl Overview {
             Column::new("PODS", ColumnKind::Number).rank(3),
             Column::new("SERVER", ColumnKind::Text).rank(6),
             Column::new("REASON", ColumnKind::Text).rank(1),
+            Column::new("SOCKETS", ColumnKind::Number).rank(7).wide(),
+            Column::new("WATCHES", ColumnKind::Number).rank(7).wide(),
+            Column::new("ROWS", ColumnKind::Number).rank(7).wide(),
+            Column::new("MEMORY", ColumnKind::Memory).rank(7).wide(),
         ]
         .into()
     }
@@ -82,6 +89,10 @@ impl Overview {
             number(self.pods),
             Cell::text(&self.server),
             reason,
+            number(Some(self.sockets)),
+            number(Some(self.held.watches as u64)),
+            number(Some(self.held.rows as u64)),
+            Cell::Memory(i64::try_from(self.held.bytes).unwrap_or(i64::MAX)),
         ];
         Row { key: RowKey::new("", "", &self.context), cells: Box::new(cells), tone, uid: "".into() }
     }
@@ -95,45 +106,47 @@ fn milliseconds(latency: Duration) -> CompactString {
 }
 
 impl Clusters {
-    /// What is known of every cluster without asking.
-    pub fn known(&self) -> Vec<Overview> {
+    /// What is known of these clusters without asking.
+    pub fn known(&self, clusters: &[Arc<Cluster>]) -> Vec<Overview> {
         let current = self.current();
-        self.all().iter().map(|cluster| known(cluster, current.as_ref() == Some(cluster.name()))).collect()
+        clusters.iter().map(|cluster| known(cluster, current.as_ref() == Some(cluster.name()))).collect()
     }
 
-    /// Asks every cluster at once; takes as long as the slowest, at most about 8 s.
-    pub async fn overviews(&self) -> Vec<Overview> {
+    /// Asks these clusters at once; takes as long as the slowest, at most about 8 s.
+    pub async fn overviews(&self, clusters: Vec<Arc<Cluster>>) -> Vec<Overview> {
         let current = self.current();
-        let asked = self.all().into_iter().map(|cluster| {
+        let asked = clusters.into_iter().map(|cluster| {
             let is_current = current.as_ref() == Some(cluster.name());
             async move { ask(&cluster, is_current).await }
         });
         futures::future::join_all(asked).await
     }
 
-    /// The clusters as a table that keeps itself current while it is read. Needs a runtime.
-    pub fn watch_overviews(self: &Arc<Self>) -> TableFeed {
+    /// The clusters of a set, or all, as a table that keeps itself current while it is read. Needs a runtime.
+    pub fn watch_overviews(self: &Arc<Self>, set: Option<String>) -> TableFeed {
         let (sender, feed) = feed();
         let clusters = self.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = clusters.keep_current(&sender) => {}
+                () = clusters.keep_current(set.as_deref(), &sender) => {}
                 () = sender.closed() => {}
             }
         });
         feed
     }
 
-    async fn keep_current(&self, sender: &TableSender) {
+    async fn keep_current(&self, set: Option<&str>, sender: &TableSender) {
         let mut changes = self.changes();
         let mut names = Vec::new();
         sender.merge(TableDelta { columns: Some(Overview::columns()), ..TableDelta::default() });
         loop {
             changes.mark_unchanged();
-            let now = self.names();
+            let clusters = set.map_or_else(|| self.all(), |set| self.among(set).unwrap_or_default());
+            let now: Vec<Arc<str>> = clusters.iter().map(|c| c.name().clone()).collect();
             let removed =
                 names.iter().filter(|n| !now.contains(n)).map(|n: &Arc<str>| RowKey::new("", "", n));
-            let new: Vec<_> = self.known().into_iter().filter(|o| !names.contains(&o.context)).collect();
+            let new: Vec<_> =
+                self.known(&clusters).into_iter().filter(|o| !names.contains(&o.context)).collect();
             sender.merge(TableDelta {
                 removed: removed.collect(),
                 upserts: new.iter().map(|o| Arc::new(o.row())).collect(),
@@ -143,7 +156,7 @@ impl Clusters {
             names = now;
             let mut asking = JoinSet::new();
             let current = self.current();
-            for cluster in self.all() {
+            for cluster in clusters {
                 let is_current = current.as_ref() == Some(cluster.name());
                 asking.spawn(async move { ask(&cluster, is_current).await.row() });
             }
@@ -181,6 +194,8 @@ fn known(cluster: &Cluster, current: bool) -> Overview {
         latency: cluster.latency(),
         nodes: None,
         pods: None,
+        sockets: cluster.sockets(),
+        held: cluster.held(),
     }
 }
 
@@ -206,6 +221,7 @@ async fn ask(cluster: &Cluster, current: bool) -> Overview {
     if !matches!(overview.version, Some(Ok(_))) {
         overview.latency = None;
     }
+    (overview.sockets, overview.held) = (cluster.sockets(), cluster.held());
     overview
 }
 

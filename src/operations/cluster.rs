@@ -16,6 +16,11 @@ pub const LIST: &[Definition<Deck>] = &[define::<ClusterList>()];
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterListInput {
+    /// Only a,b, eu-*.
+    #[arg(long, short = 'c', visible_alias = "context")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
     /// Give what is known without asking the servers.
     #[arg(long)]
     #[serde(default)]
@@ -54,7 +59,11 @@ impl Operation for ClusterList {
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let clusters = if input.offline { deck.kube.known() } else { deck.kube.overviews().await };
+        let asked = match &input.cluster {
+            Some(set) => deck.kube.among(set)?,
+            None => deck.kube.all(),
+        };
+        let clusters = if input.offline { deck.kube.known(&asked) } else { deck.kube.overviews(asked).await };
         if clusters.is_empty()
             && let Some(problem) = deck.kube.problem()
         {
@@ -77,7 +86,10 @@ impl Operation for ClusterList {
         })
     }
 
-    async fn watch(deck: Arc<Deck>, _cx: Context, _input: Self::Input) -> Result<Watch> {
-        Ok(Watch::table(deck.kube.watch_overviews()))
+    async fn watch(deck: Arc<Deck>, _cx: Context, input: Self::Input) -> Result<Watch> {
+        if let Some(set) = &input.cluster {
+            deck.kube.among(set)?;
+        }
+        Ok(Watch::table(deck.kube.watch_overviews(input.cluster)))
     }
 }

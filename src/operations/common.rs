@@ -83,7 +83,7 @@ pub fn target(cluster: &Option<String>, namespace: &Option<String>, kind: &str, 
 
 /// A kind's one name, and where its objects are. Without the server's own list, the built-in kinds are known; another is
 /// taken as it is written.
-fn canonical(kind: &str, known: Option<&Kinds>) -> (String, Scope) {
+pub fn canonical(kind: &str, known: Option<&Kinds>) -> (String, Scope) {
     if let Some((kinds, found)) = known.and_then(|k| Some((k, k.find(kind)?))) {
         let word = if kind.contains('/') {
             kind.to_owned()

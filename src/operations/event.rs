@@ -63,8 +63,7 @@ impl Operation for EventList {
     type Input = EventListInput;
     type Output = EventListOutput;
 
-    const SPEC: Spec =
-        Spec::observe("event_list", "/v1/events/kubernetes", "List Kubernetes events, the newest last.");
+    const SPEC: Spec = Spec::observe("event_list", "/v1/events/kubernetes", "List events, the newest last.");
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
         input.within.fill_or_all(deck, input.all_namespaces).map(drop)

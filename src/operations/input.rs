@@ -106,9 +106,16 @@ impl Object {
 // Which objects of a kind to list, and which page of them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Query {
-    #[serde(flatten)]
-    #[command(flatten)]
-    pub within: Within,
+    /// a,b, eu-*, all; default: the current context.
+    #[arg(long, short = 'c', visible_aliases = ["context", "contexts", "clusters"])]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
+    /// a,b, team-*; default: the context's.
+    #[arg(long, short = 'n')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "namespace"))]
+    pub namespace: Option<String>,
     /// Of every namespace.
     #[arg(long, short = 'A')]
     #[serde(default)]
@@ -140,23 +147,59 @@ pub struct Query {
 }
 
 impl Query {
-    pub fn fill(&mut self, deck: &Deck) -> Result<Arc<Cluster>> {
-        self.within.fill_or_all(deck, self.all_namespaces)
+    /// Fills in the clusters and the namespaces. Of several clusters each has its own default namespace.
+    pub fn fill(&mut self, deck: &Deck) -> Result<()> {
+        if self.fill_several(deck)? {
+            return Ok(());
+        }
+        let mut within = self.within();
+        within.fill_or_all(deck, self.all_namespaces)?;
+        (self.cluster, self.namespace) = (within.cluster, within.namespace);
+        Ok(())
     }
 
     /// As [`Query::fill`], for a kind that may have no namespace, which then gets its one name.
     pub fn fill_kind(&mut self, deck: &Deck, kind: &mut String) -> Result<()> {
-        common::fill(deck, &mut self.within.cluster, &mut self.within.namespace, kind)?;
+        if self.fill_several(deck)? {
+            let (word, scope) = common::canonical(kind, None);
+            *kind = word;
+            if scope == common::Scope::Cluster {
+                self.namespace = None;
+            }
+            return Ok(());
+        }
+        common::fill(deck, &mut self.cluster, &mut self.namespace, kind)?;
         if self.all_namespaces {
-            self.within.namespace = None;
+            self.namespace = None;
         }
         Ok(())
+    }
+
+    /// Puts the names of the clusters where a set of them is asked for; whether there are several.
+    fn fill_several(&mut self, deck: &Deck) -> Result<bool> {
+        self.all_namespaces |= self.namespace.as_deref() == Some("*");
+        if self.all_namespaces {
+            self.namespace = None;
+        }
+        let Some(set) = &self.cluster else { return Ok(false) };
+        let names: Vec<String> = deck.kube.among(set)?.iter().map(|c| c.name().to_string()).collect();
+        self.cluster = Some(names.join(","));
+        Ok(names.len() > 1)
+    }
+
+    pub fn within(&self) -> Within {
+        Within { cluster: self.cluster.clone(), namespace: self.namespace.clone() }
+    }
+
+    /// The cluster, where it is one: see [`super::set`] for several.
+    pub fn place(&self, deck: &Deck) -> Result<Arc<Cluster>> {
+        Ok(deck.kube.get(self.cluster.as_deref())?)
     }
 
     /// What of this kind is asked for. `columns` that have a path are read from the whole object.
     pub fn selection(&mut self, resource: Resource, columns: Option<&[String]>) -> Result<Selection> {
         let extra = extra::specs(columns.unwrap_or_default())?;
-        Ok(Selection::all(resource, self.within.namespace.take())
+        Ok(Selection::all(resource, self.namespace.take())
             .selecting(self.labels.take(), self.fields.take())
             .with_columns(extra))
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::input::Query;
+use super::set::Lacking;
 use crate::base::{Error, Result};
+use crate::gate::Context;
 use crate::kube::{Cluster, Listing, Selection, usage};
 use crate::rows::filter::{Filter, Shape, Sieve, Tester};
 use crate::rows::spec::ColumnSpec;
@@ -33,6 +36,12 @@ pub struct Page {
     /// Said when the rows may be old or not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Of a list over several clusters or namespaces: how many were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<usize>,
+    /// Those of them that have not told all, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacking>,
     pub columns: Vec<String>,
     /// One text a column; "–" is unknown.
     pub rows: Vec<Vec<String>>,
@@ -55,6 +64,8 @@ pub struct Wanted {
     pub limit: Option<u32>,
     pub cursor: Option<String>,
     pub columns: Option<Vec<String>>,
+    /// Whether rows of several clusters are among them, so that each says its own.
+    pub clusters: bool,
     /// Whether rows of several namespaces are among them, so that each says its own.
     pub namespaces: bool,
     /// The columns given if none are named; empty is all that are not wide.
@@ -67,11 +78,23 @@ pub struct Wanted {
 
 impl Wanted {
     /// Whether what pods and nodes take is asked for: it costs a question more.
-    fn wants_figures(&self) -> bool {
+    pub(super) fn wants_figures(&self) -> bool {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '/');
         let filter = self.filter.as_deref().unwrap_or_default();
         let mut named = self.columns.iter().flatten().map(String::as_str);
         named.any(usage::is_figure) || filter.split(|c: char| !word(c)).any(usage::is_figure)
+    }
+
+    /// As a query has it.
+    pub fn of(query: &Query, cx: &Context) -> Self {
+        Self {
+            faults: query.faults,
+            filter: query.filter.clone(),
+            limit: query.limit,
+            cursor: query.cursor.clone(),
+            now: cx.now().as_second(),
+            ..Self::default()
+        }
     }
 }
 
@@ -115,11 +138,12 @@ pub fn names(selection: &Selection) -> Vec<String> {
 }
 
 /// Narrows a feed by a filter. What the filter does not fit is told as the feed's failure.
-pub fn sifted(mut feed: TableFeed, filter: Option<String>, namespaces: bool) -> TableFeed {
+/// `clusters`, `namespaces`: whether rows of several are among them.
+pub fn sifted(mut feed: TableFeed, filter: Option<String>, clusters: bool, namespaces: bool) -> TableFeed {
     let Some(text) = filter else { return feed };
     let (sender, narrowed) = crate::rows::feed();
     tokio::spawn(async move {
-        let mut sieve = Sieve::new(&text, namespaces);
+        let mut sieve = Sieve::new(&text, clusters, namespaces);
         loop {
             let delta = tokio::select! {
                 delta = feed.next() => delta,
@@ -147,7 +171,7 @@ pub fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
     let Listing { columns, mut rows, phase, note: figures } = listing;
     if let Some(text) = &wanted.filter {
         let filter = understood(text, &columns)?;
-        let shape = Shape::usual(&columns, false, wanted.namespaces);
+        let shape = Shape::usual(&columns, wanted.clusters, wanted.namespaces);
         let mut tester = Tester::new(&filter, &shape, wanted.now);
         rows.retain(|row| tester.passes(row));
     }
@@ -164,10 +188,12 @@ pub fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
         rows.retain(|row| is_fault(row));
     }
     if let Some(cursor) = &wanted.cursor {
-        let (namespace, name) = cursor.split_once('/').ok_or_else(|| {
-            Error::invalid(format!("{cursor:?} is no cursor")).next("Give the `next` of the page before.")
-        })?;
-        rows.retain(|row| order(&row.key) > (namespace, name));
+        let wrong =
+            || Error::invalid(format!("{cursor:?} is no cursor")).next("Give the `next` of the page before.");
+        // A list of one cluster is in the order of the rest alone.
+        let (cluster, place) = cursor.rsplit_once('|').unwrap_or(("", cursor));
+        let (namespace, name) = place.split_once('/').ok_or_else(wrong)?;
+        rows.retain(|row| order(wanted, &row.key) > (cluster, namespace, name));
     }
     if wanted.limit == Some(0) {
         return Err(Error::invalid("a page of 0 rows is none")
@@ -175,19 +201,23 @@ pub fn paged(listing: Listing, wanted: &Wanted) -> Result<Page> {
     }
     let limit = wanted.limit.map_or(PAGE, |n| n as usize).min(LARGEST_PAGE);
     if rows.len() > limit {
-        rows.select_nth_unstable_by(limit - 1, |a, b| order(&a.key).cmp(&order(&b.key)));
+        rows.select_nth_unstable_by(limit - 1, |a, b| order(wanted, &a.key).cmp(&order(wanted, &b.key)));
         rows.truncate(limit);
-        page.next = rows.last().map(|row| format!("{}/{}", row.key.namespace, row.key.name));
+        page.next = rows.last().map(|row| {
+            let (cluster, namespace, name) = order(wanted, &row.key);
+            let bar = if wanted.clusters { "|" } else { "" };
+            format!("{cluster}{bar}{namespace}/{name}")
+        });
     }
-    rows.sort_unstable_by(|a, b| order(&a.key).cmp(&order(&b.key)));
+    rows.sort_unstable_by(|a, b| order(wanted, &a.key).cmp(&order(wanted, &b.key)));
     page.columns = picked.iter().map(|p| p.name(&columns)).collect();
     page.rows = rows.iter().map(|row| picked.iter().map(|p| p.text(row, wanted.now)).collect()).collect();
     Ok(page)
 }
 
 /// Pages follow the keys' order, which no change of a row disturbs.
-fn order(key: &RowKey) -> (&str, &str) {
-    (&key.namespace, &key.name)
+fn order<'a>(wanted: &Wanted, key: &'a RowKey) -> (&'a str, &'a str, &'a str) {
+    (if wanted.clusters { &key.cluster } else { "" }, &key.namespace, &key.name)
 }
 
 fn is_fault(row: &Row) -> bool {
@@ -255,6 +285,9 @@ fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
             .collect();
     }
     let mut picked = Vec::new();
+    if wanted.clusters {
+        picked.push(Picked::Cluster);
+    }
     if wanted.namespaces {
         picked.push(Picked::Namespace);
     }

@@ -37,9 +37,11 @@ mod reference;
 mod resource;
 mod rollout;
 mod session;
+mod set;
 mod token;
 mod usage;
 mod workload;
+mod workspace;
 mod xray;
 
 #[cfg(test)]
@@ -53,7 +55,7 @@ use crate::gate::auth::Tokens;
 use crate::k9s::Folders;
 use crate::kube::Clusters;
 use crate::kube::forward::Forwards;
-use crate::session::Session;
+use crate::session::{Session, Workspaces};
 
 /// The domains that operations work on.
 pub struct Deck {
@@ -64,6 +66,7 @@ pub struct Deck {
     pub config: Arc<Effective>,
     pub tokens: Arc<Tokens>,
     pub forwards: Arc<Forwards>,
+    pub workspaces: Arc<Workspaces>,
 }
 
 /// Every operation, by noun.
@@ -101,6 +104,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     token::LIST,
     usage::LIST,
     workload::LIST,
+    workspace::LIST,
     xray::LIST,
 ];
 

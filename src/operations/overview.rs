@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::Deck;
 use super::input::{Query, Within};
 use super::listing::{self, Page, Wanted};
 use super::pulse::Charge;
+use super::{Deck, set};
 use crate::base::Result;
-use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
+use crate::gate::{Context, Definition, Operation, Part, Spec, Target, Watch, define};
 use crate::kube::{Cluster, Listing, Selection};
 use crate::rows::{
     Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone,
@@ -52,20 +52,22 @@ struct Told {
     delta: TableDelta,
 }
 
-/// Watches several kinds of a cluster, its nodes with what they take if that is `measured`; a kind that the cluster does not have is left out.
+/// Watches several kinds of a cluster; a kind that the cluster does not have is left out.
 async fn watch_all(
     cluster: &Arc<Cluster>,
+    watch: impl Fn(Selection) -> TableFeed,
     kinds: &'static [(&'static str, &'static str)],
     query: &Query,
-    measured: bool,
 ) -> Result<mpsc::Receiver<Told>> {
     let (sender, receiver) = mpsc::channel(16);
     for (kind, (_, id)) in kinds.iter().enumerate() {
-        let Ok(resource) = cluster.resolve(id).await else { continue };
-        let is_measured = measured && resource.is_nodes();
+        let resource = match cluster.resolve(id).await {
+            Ok(resource) => resource,
+            Err(crate::kube::Error::UnknownKind { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
         let selection = query.clone().selection(resource, None)?;
-        let feed = if is_measured { cluster.watch_measured(selection) } else { cluster.watch(selection) };
-        let (mut feed, sender) = (feed, sender.clone());
+        let (mut feed, sender) = (watch(selection), sender.clone());
         tokio::spawn(async move {
             let mut columns: Arc<[Column]> = Arc::from([]);
             loop {
@@ -175,7 +177,8 @@ impl Operation for WorkloadList {
         "workload_list",
         "/v1/workloads",
         "List Deployments, StatefulSets, DaemonSets, CronJobs, Jobs and Pods in one table.",
-    );
+    )
+    .asking_each();
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
@@ -183,11 +186,21 @@ impl Operation for WorkloadList {
     }
 
     fn target(input: &Self::Input) -> Target {
-        input.query.within.target("workload", "")
+        input.query.within().target("workload", "")
+    }
+
+    fn parts(input: &Self::Input) -> Result<Vec<Part>> {
+        set::parts(Self::SPEC.name, input, &input.query)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
-        let cluster = input.query.fill(&deck)?;
+        Self::complete(&deck, &mut input)?;
+        let namespaces = input.query.namespace.is_none();
+        let wanted = Wanted { namespaces, ..Wanted::of(&input.query, &cx) };
+        if set::is_several(&input.query) {
+            return set::page(&deck, &cx, &input.query, wanted, opening()).await;
+        }
+        let cluster = input.query.place(&deck)?;
         let mut all =
             Listing { columns: workload_columns(), rows: Vec::new(), phase: Phase::Live, note: None };
         for (kind, id) in WORKLOADS {
@@ -199,28 +212,41 @@ impl Operation for WorkloadList {
                 all.phase = listing.phase;
             }
         }
-        let wanted = Wanted {
-            faults: input.query.faults,
-            filter: input.query.filter.take(),
-            limit: input.query.limit,
-            cursor: input.query.cursor.take(),
-            namespaces: input.query.within.namespace.is_none(),
-            now: cx.now().as_second(),
-            ..Wanted::default()
-        };
         listing::paged(all, &wanted)
     }
 
-    async fn watch(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Watch> {
-        let cluster = input.query.fill(&deck)?;
+    async fn watch(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Watch> {
+        Self::complete(&deck, &mut input)?;
         let filter = input.query.filter.take();
-        let namespaces = input.query.within.namespace.is_none();
-        let told = watch_all(&cluster, &WORKLOADS, &input.query, false).await?;
-        let (sender, feed) = feed();
-        sender.merge(TableDelta { columns: Some(workload_columns()), ..TableDelta::default() });
-        tokio::spawn(merge_workloads(told, sender, cluster.name().clone()));
-        Ok(Watch::table(listing::sifted(feed, filter, namespaces)))
+        if set::is_several(&input.query) {
+            let feed = set::watch(&deck, &cx, &input.query, opening())?;
+            return Ok(Watch::table(listing::sifted(feed, filter, true, true)));
+        }
+        let namespaces = input.query.namespace.is_none();
+        let cluster = input.query.place(&deck)?;
+        let feed = watch_workloads(&cluster, |selection| cluster.watch(selection), &input.query).await?;
+        Ok(Watch::table(listing::sifted(feed, filter, false, namespaces)))
     }
+}
+
+fn opening() -> set::Open {
+    Arc::new(|member| {
+        Box::pin(async move {
+            watch_workloads(&member.cluster, |selection| member.watch(selection), &member.query).await
+        })
+    })
+}
+
+async fn watch_workloads(
+    cluster: &Arc<Cluster>,
+    watch: impl Fn(Selection) -> TableFeed,
+    query: &Query,
+) -> Result<TableFeed> {
+    let told = watch_all(cluster, watch, &WORKLOADS, query).await?;
+    let (sender, feed) = feed();
+    sender.merge(TableDelta { columns: Some(workload_columns()), ..TableDelta::default() });
+    tokio::spawn(merge_workloads(told, sender, cluster.name().clone()));
+    Ok(feed)
 }
 
 async fn merge_workloads(mut told: mpsc::Receiver<Told>, sender: TableSender, cluster: Arc<str>) {
@@ -254,7 +280,8 @@ pub struct PulseListInput {
 
 impl PulseListInput {
     fn query(&self) -> Query {
-        Query { within: self.within.clone(), all_namespaces: self.all_namespaces, ..Query::default() }
+        let Within { cluster, namespace } = self.within.clone();
+        Query { cluster, namespace, all_namespaces: self.all_namespaces, ..Query::default() }
     }
 }
 
@@ -404,7 +431,11 @@ impl Operation for PulseList {
 
     async fn watch(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Watch> {
         let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
-        let told = watch_all(&cluster, &PULSES, &input.query(), true).await?;
+        // Its nodes with what they take.
+        let watch = |selection: Selection| {
+            if selection.resource.is_nodes() { cluster.watch_measured(selection) } else { cluster.watch(selection) }
+        };
+        let told = watch_all(&cluster, watch, &PULSES, &input.query()).await?;
         let (sender, feed): (TableSender, TableFeed) = feed();
         sender.merge(TableDelta { columns: Some(pulse_columns()), ..TableDelta::default() });
         let name = cluster.name().clone();

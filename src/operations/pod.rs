@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::command::Command;
 use super::input::{Query, Within};
 use super::listing::{self, Page, Wanted};
-use super::{Deck, common};
+use super::{Deck, common, set};
 use crate::base::{Code, Error, Result};
-use crate::gate::{Context, Definition, Method, Operation, Preview, Spec, Target, Watch, define};
+use crate::gate::{Context, Definition, Method, Operation, Part, Preview, Spec, Target, Watch, define};
 use crate::kube::Resource;
 use crate::kube::objects::sanitize::{self, Among};
 
@@ -36,7 +36,8 @@ impl Operation for PodList {
     type Input = PodListInput;
     type Output = Page;
 
-    const SPEC: Spec = Spec::observe("pod_list", "/v1/pods", "List pods: counts by status, then rows.");
+    const SPEC: Spec =
+        Spec::observe("pod_list", "/v1/pods", "List pods: counts by status, then rows.").asking_each();
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
@@ -44,35 +45,48 @@ impl Operation for PodList {
     }
 
     fn target(input: &Self::Input) -> Target {
-        input.query.within.target("pod", "")
+        input.query.within().target("pod", "")
+    }
+
+    fn parts(input: &Self::Input) -> Result<Vec<Part>> {
+        set::parts(Self::SPEC.name, input, &input.query)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
-        let selection = input.query.selection(Resource::pods(), input.columns.as_deref())?;
+        let selection = input.query.clone().selection(Resource::pods(), input.columns.as_deref())?;
         let wanted = Wanted {
-            faults: input.query.faults,
-            filter: input.query.filter,
-            limit: input.query.limit,
-            cursor: input.query.cursor,
-            columns: listing::named(input.columns),
+            columns: listing::named(input.columns.clone()),
             namespaces: selection.namespace.is_none(),
             usual: &["READY", "STATUS", "RESTARTS", "AGE"],
             added: listing::names(&selection),
-            now: cx.now().as_second(),
+            ..Wanted::of(&input.query, &cx)
         };
-        listing::page(&cluster, selection, wanted).await
+        if set::is_several(&input.query) {
+            return set::page(&deck, &cx, &input.query, wanted, opening(input.columns)).await;
+        }
+        listing::page(&input.query.place(&deck)?, selection, wanted).await
     }
 
-    async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
+    async fn watch(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Watch> {
         Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
         let filter = input.query.filter.take();
+        if set::is_several(&input.query) {
+            let feed = set::watch(&deck, &cx, &input.query, opening(input.columns))?;
+            return Ok(Watch::table(listing::sifted(feed, filter, true, true)));
+        }
+        let cluster = input.query.place(&deck)?;
         let selection = input.query.selection(Resource::pods(), input.columns.as_deref())?;
         let namespaces = selection.namespace.is_none();
-        Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, namespaces)))
+        Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, false, namespaces)))
     }
+}
+
+fn opening(columns: Option<Vec<String>>) -> set::Open {
+    Arc::new(move |member| {
+        let selection = member.query.clone().selection(Resource::pods(), columns.as_deref());
+        Box::pin(async move { Ok(member.watch(selection?)) })
+    })
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]

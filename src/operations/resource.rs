@@ -5,11 +5,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Deck;
 use super::input::Query;
 use super::listing::{self, Page, Wanted};
+use super::{Deck, set};
 use crate::base::Result;
-use crate::gate::{Context, Definition, Operation, Spec, Target, Watch, define};
+use crate::gate::{Context, Definition, Operation, Part, Spec, Target, Watch, define};
 use crate::kube::{Cluster, Selection};
 
 pub const LIST: &[Definition<Deck>] = &[define::<ResourceList>()];
@@ -32,11 +32,26 @@ pub struct ResourceListInput {
 
 struct ResourceList;
 
-impl ResourceList {
-    async fn selection(cluster: &Cluster, input: &mut ResourceListInput) -> Result<Selection> {
-        let resource = cluster.resolve(&input.kind).await?;
-        input.query.selection(resource, input.columns.as_deref())
-    }
+async fn selection(
+    cluster: &Cluster,
+    kind: &str,
+    mut query: Query,
+    columns: Option<&[String]>,
+) -> Result<Selection> {
+    let resource = cluster.resolve(kind).await?;
+    query.selection(resource, columns)
+}
+
+fn opening(input: &ResourceListInput) -> set::Open {
+    let (kind, columns): (Arc<str>, _) = (input.kind.as_str().into(), input.columns.clone().map(Arc::new));
+    Arc::new(move |member| {
+        let (kind, columns) = (kind.clone(), columns.clone());
+        Box::pin(async move {
+            let columns = columns.as_ref().map(|all| all.as_slice());
+            let wanted = selection(&member.cluster, &kind, member.query.clone(), columns).await?;
+            Ok(member.watch(wanted))
+        })
+    })
 }
 
 impl Operation for ResourceList {
@@ -47,8 +62,9 @@ impl Operation for ResourceList {
     const SPEC: Spec = Spec::observe(
         "resource_list",
         "/v1/resources/{kind}",
-        "List objects of any kind, custom ones too, with the columns their authors chose.",
-    );
+        "List objects of any kind, with the columns their authors chose.",
+    )
+    .asking_each();
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
@@ -56,33 +72,47 @@ impl Operation for ResourceList {
     }
 
     fn target(input: &Self::Input) -> Target {
-        input.query.within.target(&input.kind, "")
+        input.query.within().target(&input.kind, "")
+    }
+
+    fn parts(input: &Self::Input) -> Result<Vec<Part>> {
+        set::parts(Self::SPEC.name, input, &input.query)
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
-        let selection = Self::selection(&cluster, &mut input).await?;
+        let wanted =
+            Wanted { columns: listing::named(input.columns.clone()), ..Wanted::of(&input.query, &cx) };
+        if set::is_several(&input.query) {
+            let wanted = Wanted { usual: usual(&input.kind), ..wanted };
+            return set::page(&deck, &cx, &input.query, wanted, opening(&input)).await;
+        }
+        let cluster = input.query.place(&deck)?;
+        let selection = selection(&cluster, &input.kind, input.query, input.columns.as_deref()).await?;
         let wanted = Wanted {
-            faults: input.query.faults,
-            filter: input.query.filter,
-            limit: input.query.limit,
-            cursor: input.query.cursor,
-            columns: listing::named(input.columns),
             namespaces: selection.namespace.is_none() && selection.resource.namespaced,
             added: listing::names(&selection),
-            usual: if selection.resource.is_pods() { &["READY", "STATUS", "RESTARTS", "AGE"] } else { &[] },
-            now: cx.now().as_second(),
+            usual: usual(if selection.resource.is_pods() { "pod" } else { "" }),
+            ..wanted
         };
         listing::page(&cluster, selection, wanted).await
     }
 
-    async fn watch(deck: Arc<Deck>, _cx: Context, mut input: Self::Input) -> Result<Watch> {
+    async fn watch(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Watch> {
         Self::complete(&deck, &mut input)?;
-        let cluster = deck.kube.get(input.query.within.cluster.as_deref())?;
         let filter = input.query.filter.take();
-        let selection = Self::selection(&cluster, &mut input).await?;
+        if set::is_several(&input.query) {
+            let feed = set::watch(&deck, &cx, &input.query, opening(&input))?;
+            return Ok(Watch::table(listing::sifted(feed, filter, true, true)));
+        }
+        let cluster = input.query.place(&deck)?;
+        let selection = selection(&cluster, &input.kind, input.query, input.columns.as_deref()).await?;
         let namespaces = selection.namespace.is_none() && selection.resource.namespaced;
-        Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, namespaces)))
+        Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, false, namespaces)))
     }
+}
+
+/// The columns that are given of a kind if none are named; none is all that are not wide.
+fn usual(kind: &str) -> &'static [&'static str] {
+    if kind == "pod" { &["READY", "STATUS", "RESTARTS", "AGE"] } else { &[] }
 }

@@ -43,6 +43,7 @@ const fn presence(name: &'static str, method: Method, path: &'static str, summar
         right: Right::Use,
         exits: &[],
         talk: Talk::No,
+        asks_each: false,
     }
 }
 

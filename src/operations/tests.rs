@@ -72,7 +72,7 @@ fn what_is_not_recorded_only_reads_or_is_presence() {
 fn changes_can_be_previewed_unless_they_are_quarterdecks_own() {
     for definition in all() {
         let spec = definition.spec;
-        let own = ["approval_", "grant_", "agents_", "token_", "call_"]
+        let own = ["approval_", "grant_", "agents_", "token_", "call_", "workspace_"]
             .iter()
             .any(|prefix| spec.name.starts_with(prefix));
         if spec.effect > Effect::Observe && !own {

@@ -45,6 +45,19 @@ pub struct Row {
     pub uid: CompactString,
 }
 
+impl Row {
+    /// What it takes, in bytes; the name of its cluster is shared by all.
+    pub fn bytes(&self) -> usize {
+        let heap = |text: &CompactString| if text.is_heap_allocated() { text.capacity() } else { 0 };
+        let cells = self.cells.iter().map(|cell| match cell {
+            Cell::Text(text) | Cell::Status(text, _) => heap(text),
+            _ => 0,
+        });
+        let texts = [&self.key.namespace, &self.key.name, &self.uid].into_iter().map(heap).chain(cells);
+        size_of::<Self>() + size_of_val(&*self.cells) + texts.sum::<usize>()
+    }
+}
+
 /// What changed since the delta before. Applied in this order: reset, columns, removed, upserts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TableDelta {

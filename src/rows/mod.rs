@@ -17,6 +17,7 @@ pub mod slots;
 pub mod spark;
 pub mod spec;
 pub mod table;
+pub mod union;
 pub mod view;
 
 pub use cell::{Align, Cell, Column, ColumnKind, Tone};
@@ -28,4 +29,5 @@ pub use order::{Sort, Source};
 pub use path::Path;
 pub use record::Level;
 pub use table::{Changes, Table};
+pub use union::Union;
 pub use view::{Plan, View};

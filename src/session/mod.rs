@@ -3,11 +3,12 @@
 //! A participant is an actor at a door. It is present while it watches the participants (a screen
 //! and an agent's connection both do), and for a while after it last moved its focus. A focus is
 //! what a screen shows, as data and as the visible lines; messages are tied to objects, never to
-//! keys or coordinates. Nothing here is durable: a session ends with its process.
+//! keys or coordinates. A session ends with its process; what is kept of it is the workspaces that a person saves.
 
 mod focus;
 mod messages;
 mod participants;
+mod workspaces;
 
 use std::sync::{Arc, Weak};
 
@@ -21,6 +22,7 @@ use crate::bus::{Bus, CallEvent, CallPhase, Event, Events};
 pub use focus::{Focus, ObjectRef};
 pub use messages::{Inbox, Outgoing, Posted};
 pub use participants::{Activity, FocusOf, Participant};
+pub use workspaces::{Workspace, Workspaces};
 
 use messages::Messages;
 use participants::Participants;

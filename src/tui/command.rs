@@ -52,8 +52,21 @@ pub enum Command {
     Xray(CompactString, Option<Namespaces>),
     /// A folder of manifests; without one, what was saved.
     Dir(Option<String>),
+    Workspace(WorkspaceCommand),
+    /// A new tab, with what a command leads to or with what is in view.
+    Tab(Option<String>),
     /// Objects of a kind.
     Resources(Wanted),
+}
+
+/// What is to be done with a workspace, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkspaceCommand {
+    /// Say which there are.
+    List,
+    Open(String),
+    Save(String),
+    Delete(String),
 }
 
 /// A table that was asked for. What is `None` stays as the session has it.
@@ -69,6 +82,8 @@ pub struct Wanted {
     pub fields: Option<String>,
     /// As typed after `/`; fuzzy ones begin with `-f `.
     pub filter: Option<String>,
+    /// `COLUMN`, or `COLUMN:desc`.
+    pub sort: Option<String>,
 }
 
 /// The commands that are not resources, with the words that mean them; the first is the one that is completed.
@@ -96,6 +111,8 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["xray", "xr", "x"], "what a kind's objects own and need: :xray KIND [NS]"),
     (&["pulse", "pulses", "pu", "hz"], "how many of each kind are well"),
     (&["dir", "d", "ls"], "a folder of manifests: :dir PATH"),
+    (&["tab"], "a new tab: :tab COMMAND"),
+    (&["ws", "workspace", "workspaces"], "saved tabs: :ws save NAME, :ws NAME, :ws delete NAME"),
     (&["screendumps", "screendump", "sd"], "what Ctrl-s has saved"),
     (&["k9s", "plugins", "hotkeys"], "what was found of k9s' files, and what cannot be used"),
 ];
@@ -163,10 +180,25 @@ pub fn parse(line: &str) -> Result<Command> {
         },
         Some("pulse") => none(Command::Pulses),
         Some("dir") => Ok(Command::Dir(Some(one("a folder")?.unwrap_or_else(|| ".".to_owned())))),
+        Some("ws") => workspace(rest).map(Command::Workspace),
+        Some("tab") => Ok(Command::Tab(rest.first().map(|word| line[word.at..].trim_end().to_owned()))),
         Some("screendumps") => none(Command::Dir(None)),
         Some("k9s") => none(Command::K9s),
         Some("keymap") => Ok(Command::Keymap(one("a keymap")?.map(Into::into))),
         _ => wanted(first, rest, line).map(Command::Resources),
+    }
+}
+
+fn workspace(words: &[Word]) -> Result<WorkspaceCommand> {
+    let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    match words[..] {
+        [] => Ok(WorkspaceCommand::List),
+        ["save", name] => Ok(WorkspaceCommand::Save(name.to_owned())),
+        ["delete", name] => Ok(WorkspaceCommand::Delete(name.to_owned())),
+        ["save" | "delete"] => Err(Error::invalid(format!("{} needs a name after it", words[0]))),
+        [name] => Ok(WorkspaceCommand::Open(name.to_owned())),
+        [_, extra, ..] => Err(Error::invalid(format!("ws takes one name; {extra:?} is too much"))
+            .next(":ws save NAME, :ws NAME or :ws delete NAME.")),
     }
 }
 
@@ -214,6 +246,7 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
             "-c" | "--context" | "--cluster" => wanted.context = Some(value()?.into()),
             "-l" | "--selector" | "--labels" => select(&mut wanted.labels, &value()?),
             "--field-selector" | "--fields" => select(&mut wanted.fields, &value()?),
+            "--sort" => wanted.sort = Some(value()?),
             "-f" => wanted.filter = Some(format!("-f {}", value()?)),
             _ if word.quoted || is_selector(word) => select(&mut wanted.labels, &word.text),
             _ if flag.starts_with('/') => {
@@ -223,7 +256,7 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
             _ if flag.starts_with('@') && flag.len() > 1 => wanted.context = Some(flag[1..].into()),
             _ if flag.starts_with('-') => {
                 return Err(Error::invalid(format!("there is no flag {flag}")).next(
-                    "Flags are -A, -n NAMESPACE, -l SELECTOR, --fields SELECTOR, -f FUZZY, -c CONTEXT.",
+                    "Flags are -A, -n NAMESPACE, -l SELECTOR, --fields SELECTOR, -f FUZZY, -c CONTEXT, --sort COLUMN.",
                 ));
             }
             namespace if wanted.namespaces.is_none() => {
@@ -345,6 +378,8 @@ pub fn complete(line: &str, candidates: &Candidates<'_>) -> Vec<String> {
     if before.contains(" /") {
         return found;
     }
+    // Of a set the last name is completed.
+    let of_set = word.rfind(',').map(|at| &word[..=at]);
     if before.is_empty() {
         if word.is_empty() {
             return found;
@@ -354,15 +389,15 @@ pub fn complete(line: &str, candidates: &Candidates<'_>) -> Vec<String> {
         take("", &mut kind_names(candidates.kinds).filter(|name| !(whole && name.contains('.'))));
         take("", &mut WORDS.iter().map(|(words, _)| words[0]));
     } else if word.starts_with('@') {
-        take("@", &mut candidates.contexts.iter().map(CompactString::as_str));
+        take(of_set.unwrap_or("@"), &mut candidates.contexts.iter().map(CompactString::as_str));
     } else if matches!(previous, "-c" | "--context" | "--cluster") || known == Some("contexts") {
-        take("", &mut candidates.contexts.iter().map(CompactString::as_str));
+        take(of_set.unwrap_or(""), &mut candidates.contexts.iter().map(CompactString::as_str));
     } else if known == Some("theme") {
         take("", &mut candidates.themes.iter().map(String::as_str));
     } else if known == Some("keymap") {
         take("", &mut candidates.keymaps.iter().map(String::as_str));
     } else if known.is_none_or(|k| k == "namespaces") && !word.starts_with(['-', '/']) {
-        take("", &mut candidates.namespaces.iter().map(CompactString::as_str));
+        take(of_set.unwrap_or(""), &mut candidates.namespaces.iter().map(CompactString::as_str));
         take("", &mut std::iter::once("all"));
     }
     found.dedup();
@@ -448,6 +483,18 @@ mod tests {
         assert_eq!(parse("ns").unwrap(), Command::Namespace(None));
         assert_eq!(resources("ns /web").filter.as_deref(), Some("web"));
         assert_eq!(parse("skin light").unwrap(), Command::Theme(Some("light".into())));
+        assert_eq!(parse("tab pods @a,b /x y").unwrap(), Command::Tab(Some("pods @a,b /x y".into())));
+        let workspace = |line| match parse(line).unwrap() {
+            Command::Workspace(command) => command,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(workspace("ws save night"), WorkspaceCommand::Save("night".into()));
+        assert_eq!(workspace("ws night"), WorkspaceCommand::Open("night".into()));
+        assert_eq!(workspace("ws"), WorkspaceCommand::List);
+        assert!(parse("ws save").is_err() && parse("ws a b").is_err());
+        let set = resources("pods a,team-* @eu-1,us-* --sort AGE:desc");
+        assert_eq!(set.namespaces, Some(Namespaces::Several("a,team-*".into())));
+        assert_eq!((set.context.as_deref(), set.sort.as_deref()), (Some("eu-1,us-*"), Some("AGE:desc")));
     }
 
     #[test]
@@ -500,6 +547,8 @@ mod tests {
         assert_eq!(complete("pods sho", &all), ["pods shop"]);
         assert_eq!(complete("pods @e", &all), ["pods @eu-1"]);
         assert_eq!(complete("ctx e", &all), ["ctx eu-1"]);
+        assert_eq!(complete("pods shop,shi @us-2,e", &all), ["pods shop,shi @us-2,eu-1"]);
+        assert_eq!(complete("pods shop,shi", &all), ["pods shop,shipping"]);
         assert_eq!(complete("aud", &all), ["audit"]);
         assert!(complete("pods /sho", &all).is_empty());
         assert!(complete("", &all).is_empty());

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use serde_json::{Value, json};
 
 use crate::base::ids::ApprovalId;
+use crate::base::text::{is_glob, is_set};
 use crate::rows::RowKey;
 
 /// One Kubernetes object, as the operations' inputs name it.
@@ -75,6 +76,8 @@ pub enum Namespaces {
     #[default]
     All,
     One(CompactString),
+    /// Names and globs, as typed: `shop,team-*`.
+    Several(CompactString),
 }
 
 impl Namespaces {
@@ -82,7 +85,24 @@ impl Namespaces {
     pub fn label(&self) -> &str {
         match self {
             Namespaces::All => "all",
-            Namespaces::One(name) => name,
+            Namespaces::One(name) | Namespaces::Several(name) => name,
+        }
+    }
+
+    /// Puts it among the arguments of a call that takes several.
+    pub fn put(&self, arguments: &mut Value) {
+        match self {
+            Namespaces::All => arguments["all_namespaces"] = json!(true),
+            Namespaces::One(name) | Namespaces::Several(name) => arguments["namespace"] = json!(name),
+        }
+    }
+
+    /// For what takes one namespace or all: a set is all.
+    #[must_use]
+    pub fn one_or_all(&self) -> Self {
+        match self {
+            Namespaces::Several(_) => Namespaces::All,
+            other => other.clone(),
         }
     }
 
@@ -90,9 +110,15 @@ impl Namespaces {
     pub fn parse(text: &str) -> Self {
         match text {
             "" | "*" | "all" | "-" => Namespaces::All,
+            set if is_set(set) => Namespaces::Several(set.into()),
             name => Namespaces::One(name.into()),
         }
     }
+}
+
+/// Whether a table over these contexts has rows of several: they are more than one, or stand for others.
+pub fn are_several(clusters: &[CompactString]) -> bool {
+    clusters.len() > 1 || clusters.iter().any(|name| is_glob(name) || name == "all")
 }
 
 /// What a table of objects shows.
@@ -100,7 +126,7 @@ impl Namespaces {
 pub struct Query {
     /// As `kind_list` names it: `pods`, `deployments.apps`.
     pub kind: CompactString,
-    /// Kubeconfig contexts; several are merged into one table.
+    /// Kubeconfig contexts, or globs for them; several are merged into one table.
     pub clusters: Vec<CompactString>,
     pub namespaces: Namespaces,
     /// Label selector, applied by the server.
@@ -109,6 +135,8 @@ pub struct Query {
     pub fields: Option<String>,
     /// As typed after `/`.
     pub filter: Option<String>,
+    /// `COLUMN`, or `COLUMN:desc`.
+    pub sort: Option<String>,
     /// What the rows were drilled into from, for the title: `deploy/api`.
     pub origin: Option<String>,
     /// The object to put the cursor on, once it is there.

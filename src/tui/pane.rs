@@ -125,6 +125,11 @@ pub trait Pane: Send {
         None
     }
 
+    /// The command line that leads here again as it is now, with filter and order.
+    fn line(&self) -> Option<String> {
+        self.command()
+    }
+
     /// Called before each frame with the area that `render` is given: the place to clamp scrolling.
     fn layout(&mut self, _area: Rect, _now: Timestamp) {}
 

@@ -47,10 +47,11 @@ pub struct Common {
 /// What the console opens with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Opening {
-    /// The cluster (kubeconfig context) to start in.
-    #[arg(long, short = 'c', visible_alias = "cluster", value_name = "NAME", help_heading = "Console")]
+    /// The cluster (kubeconfig context) to start in, or several as one table: a,b, eu-*, all.
+    #[arg(long, short = 'c', visible_aliases = ["cluster", "contexts"], value_name = "NAME")]
+    #[arg(help_heading = "Console")]
     pub context: Option<String>,
-    /// The namespace to start in.
+    /// The namespace to start in, or several: a,b, team-*.
     #[arg(long, short, value_name = "NAME", help_heading = "Console")]
     pub namespace: Option<String>,
     /// Start with all namespaces.

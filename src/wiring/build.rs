@@ -13,7 +13,7 @@ use crate::k9s::Folders;
 use crate::kube::forward::Forwards;
 use crate::kube::{Clusters, Options};
 use crate::operations::{self, Deck};
-use crate::session::Session;
+use crate::session::{Session, Workspaces};
 use crate::store::{SqliteOptions, SqliteStore};
 
 /// The name of a session that nobody named.
@@ -120,7 +120,8 @@ pub fn build(setting: &Setting) -> Result<Built> {
     let k9s = Folders::discover(|name| std::env::var(name).ok());
     let forwards = Arc::new(Forwards::new(kube.clone()));
     let config = Arc::new(setting.effective.clone());
-    let deck = Arc::new(Deck { kube, k9s, session, config, tokens, forwards });
+    let workspaces = Arc::new(Workspaces::new(setting.paths.config.join("workspaces")));
+    let deck = Arc::new(Deck { kube, k9s, session, config, tokens, forwards, workspaces });
     let gate = Gate::new(Parts {
         operations: bind(operations::all(), &deck),
         bus,

@@ -188,6 +188,10 @@ impl Console {
         panic!("qd did not end; the screen:\n{}", self.screen());
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Kills it as `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

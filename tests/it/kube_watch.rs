@@ -160,7 +160,7 @@ async fn a_dead_cluster_is_a_row_with_its_reason_and_delays_nothing() {
     let merged = dir.path().join("merged");
     std::fs::write(&merged, text).unwrap();
     let clusters = Clusters::new(Options { kubeconfig: Some(merged), ..Options::default() });
-    let mut copy = Copy::new(clusters.watch_overviews());
+    let mut copy = Copy::new(clusters.watch_overviews(None));
     let began = Instant::now();
     let ready =
         |c: &Copy, name: &str, word: &str| c.rows.get(&format!("/{name}")).is_some_and(|r| r.contains(word));

@@ -30,6 +30,7 @@ mod kube_objects;
 mod kube_watch;
 mod kubelet;
 mod lab;
+mod many;
 mod metrics;
 mod parity;
 mod registry;

@@ -190,8 +190,41 @@ impl Operation for Batch {
     }
 }
 
-static DEFINITIONS: &[Definition<World>] =
-    &[define::<Get>(), define::<SetScale>(), define::<Delete>(), define::<Panic>(), define::<Batch>()];
+/// Several reads as one.
+struct Look;
+
+impl Operation for Look {
+    type Deck = World;
+    type Input = Several;
+    type Output = Value;
+
+    const SPEC: Spec = Spec::observe("thing_look", "/v1/things", "Look at several.");
+
+    fn target(_: &Several) -> Target {
+        Target::kubernetes("eu-1", "shop", "deployment", "")
+    }
+
+    fn parts(input: &Several) -> Result<Vec<Part>> {
+        Batch::parts(input)
+    }
+
+    async fn run(_: Arc<World>, cx: Context, _: Several) -> Result<Value> {
+        let mut seen = Vec::new();
+        for index in 0..cx.parts().len() {
+            seen.push(cx.admit_part(index).await.map_or_else(|e| e.message, |()| "seen".to_owned()));
+        }
+        Ok(json!(seen))
+    }
+}
+
+static DEFINITIONS: &[Definition<World>] = &[
+    define::<Get>(),
+    define::<SetScale>(),
+    define::<Delete>(),
+    define::<Panic>(),
+    define::<Batch>(),
+    define::<Look>(),
+];
 
 /// A gate, its parts, and those who use it.
 pub(super) struct Deck {

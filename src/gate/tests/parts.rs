@@ -81,3 +81,23 @@ async fn what_is_denied_alone_is_denied_among_others() {
     }
     assert_eq!(d.runs(), 0);
 }
+
+#[tokio::test]
+async fn of_several_reads_those_go_on_that_may() {
+    let d = with_policy(
+        r#"@id("not-prod") forbid (principal, action, resource) when { context.name == "prod" };"#,
+    );
+    let look = |parts: &[&str]| Request::new("thing_look", json!({ "parts": parts }));
+    let output = match d.ana.call(look(&["thing_get api", "thing_get prod"])).await.unwrap() {
+        Reply::Done { output, .. } => output,
+        Reply::Held(_) => panic!("a read was held"),
+    };
+    assert_eq!(output[0], "seen");
+    assert!(output[1].as_str().unwrap().contains("not-prod"), "{output}");
+    let denied = d.rows().await.into_iter().filter(|row| row.kind == AuditKind::Denied).count();
+    assert_eq!(denied, 1, "what was refused is recorded");
+    // Where nothing may be read, and where a part would change something, nothing is done.
+    let error = d.ana.call(look(&["thing_get prod"])).await.unwrap_err();
+    assert_eq!(error.code, Code::PermissionDenied);
+    assert!(d.ana.call(look(&["thing_get api", "thing_scale api"])).await.is_err());
+}

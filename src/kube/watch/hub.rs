@@ -206,6 +206,12 @@ impl Hub {
         self.inner.lock().table.len()
     }
 
+    /// How many rows it holds, and what they take, in bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        (inner.table.len(), inner.table.bytes())
+    }
+
     pub(super) fn set_phase(&self, phase: Phase) {
         let mut inner = self.inner.lock();
         self.phase_of(&mut inner, phase, TableDelta::default());

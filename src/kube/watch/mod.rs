@@ -11,7 +11,9 @@
 //! - `shape`: bytes into changes, for pods in protobuf or JSON and for Tables.
 //! - `join`: figures of `metrics.k8s.io` in the rows, for readers who want them.
 //! - `table`: the rows themselves.
+//! - `among`: the rows of some namespaces, from one watch of all or one of each.
 
+mod among;
 mod hub;
 mod join;
 mod pump;
@@ -34,6 +36,8 @@ use super::usage::Pace;
 use crate::rows::spec::ColumnSpec;
 use crate::rows::{Column, Phase, Row, TableFeed, feed};
 use hub::{Hub, Lease};
+
+pub use pump::pauses;
 
 /// What to watch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -92,6 +96,15 @@ pub struct Listing {
     pub note: Option<String>,
 }
 
+/// What the open watches of a cluster hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    pub watches: usize,
+    pub rows: usize,
+    /// What the rows take; readers share them.
+    pub bytes: usize,
+}
+
 /// How long a watch waits for what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
@@ -142,6 +155,13 @@ impl Watches {
         for hub in self.open.lock().values() {
             hub.restart();
         }
+    }
+
+    fn held(&self) -> Held {
+        let open = self.open.lock();
+        let sizes = open.values().map(|hub| hub.size());
+        let (rows, bytes) = sizes.fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b));
+        Held { watches: open.len(), rows, bytes }
     }
 
     /// The hub of a selection with one reader more, begun if there is none.
@@ -225,6 +245,11 @@ impl Cluster {
     ) -> Result<Listing, crate::base::Error> {
         let lease = self.watches().enter(self, selection);
         lease.settled(patience).await
+    }
+
+    /// What its open watches hold.
+    pub fn held(&self) -> Held {
+        self.watches().held()
     }
 
     /// The rows of a selection if it is watched now and everything is here.

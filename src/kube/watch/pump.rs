@@ -450,7 +450,7 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 /// 0.2 s, doubling up to 30 s, each with jitter so that many watches do not come back as one.
-fn pauses() -> impl Iterator<Item = Duration> {
+pub fn pauses() -> impl Iterator<Item = Duration> {
     backon::ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(Duration::from_secs(30))

@@ -14,6 +14,8 @@ pub(super) struct Table {
     hasher: DefaultHashBuilder,
     /// The list that is being read; rows not seen in it go when it ends.
     generation: u32,
+    /// What the rows take, in bytes.
+    bytes: usize,
 }
 
 struct Entry {
@@ -35,6 +37,11 @@ impl Table {
         self.rows.len()
     }
 
+    /// What the rows take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Row>> {
         self.rows.iter().map(|e| &e.row)
     }
@@ -48,9 +55,11 @@ impl Table {
             if *entry.row == row {
                 return None;
             }
+            self.bytes = self.bytes + row.bytes() - entry.row.bytes();
             entry.row = Arc::new(row);
             return Some(entry.row.clone());
         }
+        self.bytes += row.bytes();
         let row = Arc::new(row);
         let hasher = &self.hasher;
         self.rows
@@ -76,7 +85,8 @@ impl Table {
         let hash = hash(&self.hasher, key);
         match self.rows.find_entry(hash, |e| same(&e.row.key, key)) {
             Ok(entry) => {
-                entry.remove();
+                let (entry, _) = entry.remove();
+                self.bytes -= entry.row.bytes();
                 true
             }
             Err(_) => false,
@@ -91,11 +101,11 @@ impl Table {
     /// The list is complete: gives the keys of the rows that it did not name.
     pub(super) fn end_list(&mut self) -> Vec<RowKey> {
         let generation = self.generation;
-        let gone: Vec<RowKey> =
-            self.rows.extract_if(|e| e.generation != generation).map(|e| e.row.key.clone()).collect();
+        let gone: Vec<Entry> = self.rows.extract_if(|e| e.generation != generation).collect();
+        self.bytes -= gone.iter().map(|e| e.row.bytes()).sum::<usize>();
         let hasher = &self.hasher;
         self.rows.shrink_to(self.rows.len(), |e| hash(hasher, &e.row.key));
-        gone
+        gone.into_iter().map(|e| e.row.key.clone()).collect()
     }
 }
 
@@ -129,5 +139,6 @@ mod tests {
         assert!(table.upsert(row("a", 2)).is_none());
         assert_eq!(table.end_list(), [RowKey::new("c", "ns", "c")]);
         assert_eq!(table.len(), 1);
+        assert_eq!(table.bytes(), row("a", 2).bytes(), "only what is there counts");
     }
 }

@@ -236,6 +236,7 @@ impl Matching<'_> {
 /// anew with each set of columns. A row that passes by the going of time alone passes with its next change.
 pub struct Sieve {
     text: String,
+    cluster: bool,
     namespace: bool,
     filter: Filter,
     shape: Shape,
@@ -244,9 +245,10 @@ pub struct Sieve {
 }
 
 impl Sieve {
-    pub fn new(text: &str, namespace: bool) -> Self {
+    /// `cluster` and `namespace`: whether rows of several are among them, so that their names are searched too.
+    pub fn new(text: &str, cluster: bool, namespace: bool) -> Self {
         let (filter, shape) = (Filter::default(), Shape::default());
-        Self { text: text.to_owned(), namespace, filter, shape, told: HashSet::new() }
+        Self { text: text.to_owned(), cluster, namespace, filter, shape, told: HashSet::new() }
     }
 
     /// What of a delta is to be told. A row that does not pass is gone, for whoever had it.
@@ -257,7 +259,7 @@ impl Sieve {
     pub fn pass(&mut self, mut delta: TableDelta, now: i64) -> Result<TableDelta, String> {
         if let Some(columns) = &delta.columns {
             self.filter = Filter::parse(&self.text, columns)?.filter;
-            self.shape = Shape::usual(columns, false, self.namespace);
+            self.shape = Shape::usual(columns, self.cluster, self.namespace);
         }
         let mut tester = Tester::new(&self.filter, &self.shape, now);
         if delta.reset {

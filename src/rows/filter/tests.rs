@@ -163,7 +163,7 @@ fn ratios_compare_by_what_is_ready() {
 
 #[test]
 fn a_sieve_tells_only_what_passes_and_takes_back_what_no_longer_does() {
-    let mut sieve = Sieve::new("restarts>2", true);
+    let mut sieve = Sieve::new("restarts>2", false, true);
     let delta = |restarts: i64| TableDelta {
         columns: Some(columns().into()),
         upserts: vec![std::sync::Arc::new(row("a", "Running", restarts, Cell::Unknown))],
@@ -175,7 +175,7 @@ fn a_sieve_tells_only_what_passes_and_takes_back_what_no_longer_does() {
     assert_eq!(told(sieve.pass(delta(0), 0).unwrap()), (0, 1));
     let gone = TableDelta { removed: vec![RowKey::new("eu-1", "shop", "a")], ..TableDelta::default() };
     assert_eq!(told(sieve.pass(gone, 0).unwrap()), (0, 0), "it was taken back already");
-    assert!(Sieve::new("restrats>2", true).pass(delta(1), 0).is_err());
+    assert!(Sieve::new("restrats>2", false, true).pass(delta(1), 0).is_err());
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The command line: kinds, contexts, namespaces, and the history of places.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 
 use super::{App, Dirty};
-use crate::base::text::nearest;
+use crate::base::text::{glob, is_glob, members, nearest};
 use crate::base::{Error, Result};
 use crate::tui::command::{self, Candidates, Command, Wanted};
 use crate::tui::effect::Flash;
-use crate::tui::object::{Namespaces, Query, Route};
+use crate::tui::object::{Namespaces, Query, Route, are_several};
 use crate::tui::panes::{self, Opened};
 use crate::tui::prompt::PromptKind;
 
@@ -80,6 +82,8 @@ impl App {
                 self.read_setup();
                 return Ok(());
             }
+            Command::Workspace(command) => return self.workspace(command),
+            Command::Tab(line) => return self.new_tab(line.as_deref()),
             Command::Help => Route::Help { modes: self.modes() },
             Command::Aliases => Route::Aliases,
             Command::Audit => Route::Audit,
@@ -142,7 +146,9 @@ impl App {
 
     fn resources(&mut self, wanted: Wanted) -> Result<Query> {
         let kind = self.resolve_kind(&wanted.kind);
-        if !self.shared.kinds.is_empty() && wanted.context.is_none() && self.shared.kind(&kind).is_none() {
+        // Of several clusters another one may have it.
+        let elsewhere = wanted.context.is_some() || are_several(&self.shared.clusters);
+        if !self.shared.kinds.is_empty() && !elsewhere && self.shared.kind(&kind).is_none() {
             let near = self
                 .shared
                 .kinds
@@ -166,6 +172,7 @@ impl App {
         }
         let mut query = self.query(kind);
         (query.labels, query.fields, query.filter) = (wanted.labels, wanted.fields, wanted.filter);
+        query.sort = wanted.sort;
         Ok(query)
     }
 
@@ -191,15 +198,56 @@ impl App {
         command::well_known(word).map_or_else(|| word.to_lowercase().into(), CompactString::from)
     }
 
-    fn set_context(&mut self, name: &str) -> Result<()> {
-        let known = &self.shared.known_clusters;
-        if !known.is_empty() && !known.iter().any(|c| c.name == name) {
-            let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
-            return Err(Error::not_found(format!("there is no context {name:?}"))
-                .next(format!("The kubeconfig has {}.", names.join(", "))));
-        }
-        self.set_clusters(vec![name.into()]);
+    /// Goes to a context, or to several as one: `eu-1`, `eu-1,us-*`, `all`.
+    fn set_context(&mut self, set: &str) -> Result<()> {
+        let clusters = self.contexts_of(set)?;
+        self.set_clusters(clusters);
         Ok(())
+    }
+
+    /// The contexts that a set names. Until they are known it is taken as it is written.
+    fn contexts_of(&self, set: &str) -> Result<Vec<CompactString>> {
+        let known = &self.shared.known_clusters;
+        if known.iter().any(|c| c.name == set) {
+            return Ok(vec![set.into()]);
+        }
+        if known.is_empty() {
+            return Ok(members(set).map(CompactString::from).collect());
+        }
+        let mut found: Vec<CompactString> = Vec::new();
+        for word in members(set) {
+            let fits = |name: &str| name == word || word == "all" || (is_glob(word) && glob(word, name));
+            let fitting = known.iter().map(|c| &c.name).filter(|name| fits(name));
+            let before = found.len();
+            let new: Vec<CompactString> = fitting.filter(|name| !found.contains(name)).cloned().collect();
+            found.extend(new);
+            if found.len() == before && !found.iter().any(|name| fits(name)) {
+                let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
+                return Err(Error::not_found(format!("there is no context {word:?}"))
+                    .next(format!("The kubeconfig has {}.", names.join(", "))));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Contexts by their names, where a pane was opened on globs for them.
+    pub(super) fn named<'a>(&self, clusters: &'a [CompactString]) -> Cow<'a, [CompactString]> {
+        if !clusters.iter().any(|name| is_glob(name) || name == "all") {
+            return clusters.into();
+        }
+        self.contexts_of(&clusters.join(",")).map_or_else(|_| clusters.into(), Cow::from)
+    }
+
+    /// The contexts are known now: what was named before that by globs becomes their names.
+    pub(super) fn name_clusters(&mut self) {
+        if !are_several(&self.shared.clusters) {
+            return;
+        }
+        match self.contexts_of(&self.shared.clusters.join(",")) {
+            Ok(clusters) if !clusters.is_empty() => self.set_clusters(clusters),
+            Ok(_) => {}
+            Err(error) => self.flash(Flash::error(&error)),
+        }
     }
 
     pub(super) fn set_clusters(&mut self, clusters: Vec<CompactString>) {
@@ -210,7 +258,7 @@ impl App {
     }
 
     pub(super) fn set_namespaces(&mut self, namespaces: Namespaces) {
-        if let Namespaces::One(name) = &namespaces
+        if let Namespaces::One(name) | Namespaces::Several(name) = &namespaces
             && !self.shared.favourites.contains(name)
         {
             // A key keeps its namespace: new ones come behind, and only the last gives way.

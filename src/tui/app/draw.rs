@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::widgets::{Block, BorderType, Widget as _};
 
-use super::{App, Dirty};
+use super::{App, Dirty, Slot};
 use crate::tui::chrome;
 use crate::tui::pane::Look;
 use crate::tui::prompt::PromptKind;
@@ -24,6 +24,8 @@ pub(super) struct Drawn {
     pub focused: Option<Rect>,
     /// The inside of the pane on top of the stack, and its title.
     pub pane: Rect,
+    /// The other half of a split screen.
+    pub other: Option<Rect>,
     pub title: String,
     pub lines: Vec<String>,
     /// Not asked about yet: see [`App::take_drawn`].
@@ -41,18 +43,14 @@ impl App {
         let screen = buf.area;
         let areas =
             chrome::layout(screen, self.flags, self.shared.store_blocked.is_some(), self.prompt.is_some());
-        let inner = Block::bordered().inner(areas.body);
+        let (body, other) = self.tabs.halves(areas.body);
+        let inner = Block::bordered().inner(body);
         let layered = !self.layers.is_empty();
-        if let Some(slot) = self.stack.last_mut() {
-            slot.pane.layout(inner, now);
-        }
-        for slot in &mut self.layers {
-            let place = slot.pane.place(screen);
-            slot.pane.layout(place, now);
-        }
+        self.lay_out(inner, other.map(|half| Block::bordered().inner(half)), screen, now);
 
         let modes = self.modes();
         let crumbs: Vec<CompactString> = self.stack.iter().map(|slot| slot.pane.name()).collect();
+        let (tabs, tab) = self.tab_names();
         let look = Look { theme: &self.theme, shared: &self.shared, now, focused: !layered };
         buf.set_style(screen, self.theme.body);
         let prompt = self.prompt.as_ref().map(|prompt| chrome::Prompt {
@@ -66,7 +64,8 @@ impl App {
             },
             error: prompt.error.as_deref(),
         });
-        let shown = self.stack.last().and_then(|slot| slot.pane.clusters());
+        let shown = self.stack.last().and_then(|slot| slot.pane.clusters()).map(|c| self.named(c));
+        let shown = shown.as_deref();
         let frame = chrome::Frame {
             look,
             elsewhere: shown.filter(|clusters| *clusters != self.shared.clusters.as_slice()),
@@ -74,23 +73,19 @@ impl App {
             keymap: &self.shared.keymap,
             modes: &modes,
             crumbs: &crumbs,
+            tabs: (&tabs, tab),
             flags: self.flags,
             prompt,
             flash: self.flash.as_ref().map(|said| &said.flash),
         };
         let mut cursor = chrome::render(&frame, &areas, buf);
-        let mut drawn = Drawn { screen: screen.width, pane: inner, fresh: true, ..Drawn::default() };
+        let mut drawn = Drawn { screen: screen.width, pane: inner, other, fresh: true, ..Drawn::default() };
+        if let (Some(slot), Some(half)) = (self.tabs.other(), other) {
+            let look = Look { focused: false, ..look };
+            self.framed(slot, &look, half, buf);
+        }
         if let Some(slot) = self.stack.last() {
-            let border = if layered { self.theme.border } else { self.theme.border_focused };
-            let title = slot.pane.title(&look);
-            drawn.title = title.spans.iter().map(|span| span.content.as_ref()).collect();
-            Block::bordered()
-                .border_type(BorderType::Rounded)
-                .border_style(border)
-                .style(self.theme.table)
-                .title(title)
-                .render(areas.body, buf);
-            slot.pane.render(&look, inner, buf);
+            drawn.title = self.framed(slot, &look, body, buf);
             drawn.lines = lines(buf, inner);
             drawn.focused = Some(inner);
             if cursor.is_none() && !layered {
@@ -112,6 +107,34 @@ impl App {
         cursor
     }
 
+    /// Gives every pane in view its place: the one with the focus, that in the other half, the dialogs.
+    fn lay_out(&mut self, inner: Rect, half: Option<Rect>, screen: Rect, now: Timestamp) {
+        let shown = self.stack.last_mut().map(|slot| (slot, inner));
+        for (slot, area) in shown.into_iter().chain(self.tabs.other_mut().zip(half)) {
+            slot.pane.layout(area, now);
+        }
+        for slot in &mut self.layers {
+            let place = slot.pane.place(screen);
+            slot.pane.layout(place, now);
+        }
+    }
+
+    /// A pane with its border; gives its title.
+    fn framed(&self, slot: &Slot, look: &Look<'_>, area: Rect, buf: &mut Buffer) -> String {
+        let border = if look.focused { self.theme.border_focused } else { self.theme.border };
+        let title = slot.pane.title(look);
+        let text = title.spans.iter().map(|span| span.content.as_ref()).collect();
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(border)
+            .style(self.theme.table)
+            .title(title);
+        let inner = block.inner(area);
+        block.render(area, buf);
+        slot.pane.render(look, inner, buf);
+        text
+    }
+
     /// Whether a frame was drawn since the last time one asked.
     pub fn take_drawn(&mut self) -> bool {
         std::mem::take(&mut self.drawn.fresh)
@@ -120,7 +143,7 @@ impl App {
     /// When something on the screen changes by time alone.
     pub fn wake(&self) -> Option<Timestamp> {
         let now = self.clock.now();
-        let panes = self.stack.last().into_iter().chain(&self.layers);
+        let panes = self.stack.last().into_iter().chain(&self.layers).chain(self.tabs.other());
         panes
             .filter_map(|slot| slot.pane.wake(now))
             .chain(self.flash.as_ref().map(|said| said.until))

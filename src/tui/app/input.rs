@@ -1,6 +1,6 @@
 //! Keys, the mouse and pasted text.
 
-use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseEvent};
+use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
 use super::{App, Dirty};
@@ -74,12 +74,12 @@ impl App {
             "back" | "cancel" => self.back(),
             "prompt_command" => self.open_prompt(PromptKind::Command),
             "prompt_filter" => self.open_prompt(PromptKind::Filter),
-            "help" => self.go(Route::Help { modes: self.modes() }),
-            "palette" => self.go(Route::Palette),
-            "aliases" => self.go(Route::Aliases),
+            "help" => self.go(None, Route::Help { modes: self.modes() }),
+            "palette" => self.go(None, Route::Palette),
+            "aliases" => self.go(None, Route::Aliases),
             "decide" => {
                 let oldest = self.shared.approvals.first().map(|waiting| waiting.approval);
-                self.go(Route::Approvals(oldest));
+                self.go(None, Route::Approvals(oldest));
             }
             "show_me" => self.show_me(),
             "ask" => self.ask(),
@@ -95,11 +95,23 @@ impl App {
             "hotkey" => self.hot_key(&action.words),
             "plugin" => self.plugin(&action.words),
             "operation" => {
-                self.go(Route::Form {
-                    operation: action.words.to_string(),
-                    arguments: serde_json::Value::Null,
-                });
+                self.go(
+                    None,
+                    Route::Form { operation: action.words.to_string(), arguments: serde_json::Value::Null },
+                );
             }
+            "tab_new" => {
+                if let Err(error) = self.new_tab(None) {
+                    self.flash(Flash::error(&error));
+                }
+            }
+            "tab_close" => self.close_tab(),
+            "tab_next" => self.step_tab(1),
+            "tab_previous" => self.step_back_tab(),
+            "tab_go" => self.go_to_tab(action.words.parse::<usize>().unwrap_or(1).saturating_sub(1)),
+            "split_right" => self.split(false),
+            "split_below" => self.split(true),
+            "half_next" => self.next_half(),
             _ => return Handled::No,
         }
         Handled::Yes
@@ -223,10 +235,14 @@ impl App {
     }
 
     fn mouse(&mut self, mouse: MouseEvent) {
+        let at = Position { x: mouse.column, y: mouse.row };
+        let pressed = matches!(mouse.kind, MouseEventKind::Down(_));
+        if pressed && self.layers.is_empty() && self.drawn.other.is_some_and(|other| other.contains(at)) {
+            self.next_half();
+            self.drawn.focused = self.drawn.other;
+        }
         let Some((id, area)) = self.top().map(|slot| slot.id).zip(self.drawn.focused) else { return };
-        if area.contains(Position { x: mouse.column, y: mouse.row })
-            && self.with(id, |pane, cx| pane.mouse(mouse, area, cx)) == Some(Handled::Yes)
-        {
+        if area.contains(at) && self.with(id, |pane, cx| pane.mouse(mouse, area, cx)) == Some(Handled::Yes) {
             self.soil(Dirty::Input);
         }
     }
@@ -245,7 +261,7 @@ impl App {
             select: Some(crate::rows::RowKey::new(&*pointer.cluster, &pointer.namespace, &pointer.name)),
             ..Default::default()
         };
-        self.go(Route::Resources(query));
+        self.go(None, Route::Resources(query));
     }
 
     /// A question about what is under the cursor.

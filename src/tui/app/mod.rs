@@ -10,7 +10,9 @@ mod input;
 mod own;
 mod perform;
 mod session;
+mod tabs;
 mod talk;
+mod workspaces;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -150,6 +152,8 @@ pub struct App {
     /// The drill-down, the top one shown.
     stack: Vec<Slot>,
     layers: Vec<Slot>,
+    /// The other stacks.
+    tabs: tabs::Tabs,
     prompt: Option<Prompt>,
     command_history: Vec<String>,
     /// Command lines that led somewhere, for `[`, `]` and `-`.
@@ -192,6 +196,7 @@ impl App {
             panes: 0,
             stack: Vec::new(),
             layers: Vec::new(),
+            tabs: tabs::Tabs::default(),
             prompt: None,
             command_history: Vec::new(),
             places: Vec::new(),
@@ -313,7 +318,8 @@ impl App {
     fn with<T>(&mut self, id: PaneId, work: impl FnOnce(&mut dyn Pane, &mut Cx<'_>) -> T) -> Option<T> {
         let now = self.clock.now();
         let mut effects = Vec::new();
-        let slot = self.stack.iter_mut().chain(&mut self.layers).find(|slot| slot.id == id)?;
+        let own = self.stack.iter_mut().chain(&mut self.layers);
+        let slot = own.chain(self.tabs.slots()).find(|slot| slot.id == id)?;
         let mut cx = Cx::new(&self.shared, now, &mut effects, &mut self.tickets);
         let result = work(slot.pane.as_mut(), &mut cx);
         self.perform(Some(id), effects);
@@ -321,7 +327,8 @@ impl App {
     }
 
     fn every_pane(&mut self, mut work: impl FnMut(&mut dyn Pane, &mut Cx<'_>)) {
-        let ids: Vec<PaneId> = self.stack.iter().chain(&self.layers).map(|slot| slot.id).collect();
+        let own = self.stack.iter().chain(&self.layers).map(|slot| slot.id);
+        let ids: Vec<PaneId> = own.chain(self.tabs.ids()).collect();
         for id in ids {
             self.with(id, |pane, cx| work(pane, cx));
         }
@@ -351,7 +358,8 @@ impl App {
     }
 
     fn is_visible(&self, id: PaneId) -> bool {
-        self.layers.iter().any(|slot| slot.id == id) || self.stack.last().is_some_and(|slot| slot.id == id)
+        let panes = self.stack.last().into_iter().chain(&self.layers).chain(self.tabs.other());
+        panes.into_iter().any(|slot| slot.id == id)
     }
 
     /// Takes an event of the bus.

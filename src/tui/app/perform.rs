@@ -45,9 +45,13 @@ impl App {
             }
             Effect::Run { request, label } => self.run_in_background(request, label),
             Effect::Talk { request, label } => self.talk(request, label),
-            Effect::Push(pane) => self.push(pane),
+            Effect::Push(pane) => {
+                if let Some(pane) = self.push_beside(owner, pane) {
+                    self.push(pane);
+                }
+            }
             Effect::Layer(pane) => self.push_layer(pane),
-            Effect::Go(route) => self.go(route),
+            Effect::Go(route) => self.go(owner, route),
             Effect::Close => self.close(owner),
             Effect::Command(line) => self.run_command(&line),
             Effect::Do(action) => self.act(&action),
@@ -66,7 +70,7 @@ impl App {
         Ticket(self.tickets)
     }
 
-    fn slot(&mut self, pane: Box<dyn Pane>) -> Slot {
+    pub(super) fn slot(&mut self, pane: Box<dyn Pane>) -> Slot {
         self.panes += 1;
         Slot { id: PaneId(self.panes), pane }
     }
@@ -100,10 +104,15 @@ impl App {
         self.soil(Dirty::Input);
     }
 
-    pub(super) fn go(&mut self, route: Route) {
+    /// Goes to a place, in the tab of whoever asked for it.
+    pub(super) fn go(&mut self, owner: Option<PaneId>, route: Route) {
         self.hush();
         match panes::open(route, &self.shared) {
-            Ok(Opened::Pane(pane)) => self.push(pane),
+            Ok(Opened::Pane(pane)) => {
+                if let Some(pane) = self.push_beside(owner, pane) {
+                    self.push(pane);
+                }
+            }
             Ok(Opened::Layer(pane)) => self.push_layer(pane),
             Err(error) => self.flash(Flash::error(&error)),
         }
@@ -112,6 +121,9 @@ impl App {
     /// Closes a pane or layer. The last pane stays: there is always something on the screen.
     pub(super) fn close(&mut self, id: Option<PaneId>) {
         let Some(id) = id else { return };
+        if self.close_beside(id) {
+            return self.soil(Dirty::Input);
+        }
         if let Some(at) = self.layers.iter().position(|slot| slot.id == id) {
             self.layers.remove(at);
         } else if self.stack.len() > 1 {

@@ -16,10 +16,14 @@ use crate::bus::{CallPhase, Event, Level, MessageKind};
 use crate::gate::{Frame, Reply, Request};
 use crate::rows::Table;
 use crate::tui::effect::{Flash, Message, PaneId, Ticket};
+use crate::tui::object::are_several;
 use crate::tui::shared::{ClusterInfo, KindInfo, Participant, Waiting};
 
 /// The least time between two reads of the same thing.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// What was learnt of the clusters since then is news enough.
+const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 
 /// One thing that is read again when a signal says so.
 #[derive(Default)]
@@ -40,12 +44,18 @@ impl Reread {
 #[derive(Default)]
 pub(super) struct Session {
     clusters: Option<Ticket>,
+    /// When every cluster was asked how it is.
+    asked: Option<Timestamp>,
     pub setup: Option<Ticket>,
     /// What the files say is to be shown once it is read.
     pub show_setup: bool,
     /// Keys of the person's own that are in each other's way, or in the console's.
     pub clashes: Vec<String>,
     kinds: Option<Ticket>,
+    /// The names of the workspaces, to be said.
+    pub workspaces: Option<Ticket>,
+    /// The one that is to be opened.
+    pub workspace: Option<(Ticket, String)>,
     namespaces_watch: Option<Ticket>,
     namespace_table: Table,
     /// For completion.
@@ -77,6 +87,9 @@ impl App {
     /// Reads the clusters once. Watching them asks every server again and again, which is for the pane that
     /// shows them. Offline gives the names at once; how the servers are follows.
     fn read_clusters(&mut self, offline: bool) {
+        if !offline {
+            self.session.asked = Some(self.clock.now());
+        }
         if self.shared.has_operation("cluster_list") {
             let ticket = self.next_ticket();
             self.executor.call(None, ticket, Request::new("cluster_list", json!({ "offline": offline })));
@@ -91,7 +104,11 @@ impl App {
             let before = self.shared.known_clusters.iter().find(|c| c.name == cluster.name);
             cluster.up = before.and_then(|c| c.up);
         }
+        let first = self.shared.known_clusters.is_empty();
         self.shared.known_clusters = known;
+        if first {
+            self.name_clusters();
+        }
     }
 
     /// Takes what a watch has noticed of one cluster; without a name, of the current one.
@@ -103,6 +120,10 @@ impl App {
                 known.latency_ms = None;
             }
         }
+        // Another one of several can say which kinds there are.
+        if up && self.shared.kinds.is_empty() && self.shared.clusters.len() > 1 {
+            self.read_kinds();
+        }
     }
 
     /// Other clusters are in view: what is known of the old ones is read again for these.
@@ -112,13 +133,23 @@ impl App {
             self.session.namespace_table = Table::default();
             self.session.namespaces.clear();
         }
-        self.read_clusters(false);
+        // Whoever goes from tab to tab does not ask all servers each time.
+        let now = self.clock.now();
+        if self.session.asked.is_none_or(|at| now.duration_since(at) > LATELY) {
+            self.read_clusters(false);
+        }
         self.read_kinds();
         self.read_setup();
     }
 
     pub(super) fn cluster_argument(&self) -> Value {
-        match self.shared.clusters.first() {
+        let shared = &self.shared;
+        let up = |name: &&CompactString| {
+            shared.known_clusters.iter().any(|c| c.name == **name && c.up == Some(true))
+        };
+        // What is asked of one of several is asked of one that answers.
+        let cluster = shared.clusters.iter().find(up).or(shared.clusters.first());
+        match cluster.filter(|_| !are_several(&shared.clusters) || shared.clusters.len() > 1) {
             Some(cluster) => json!({ "cluster": cluster }),
             None => json!({}),
         }
@@ -222,11 +253,16 @@ impl App {
                 if self.finish_background(ticket, &result) {
                     return;
                 }
+                let opened = self.session.workspace.take_if(|(asked, _)| *asked == ticket);
                 let output = match result {
                     Ok(Reply::Done { output, .. }) => Some(output),
+                    Err(error) if opened.is_some() => return self.flash(Flash::error(&error)),
                     Ok(Reply::Held(_)) | Err(_) => None,
                 };
-                self.own_reply(ticket, output);
+                match (opened, output) {
+                    (Some((_, name)), Some(output)) => self.open_workspace(&name, &output),
+                    (_, output) => self.own_reply(ticket, output),
+                }
             }
             Message::Job { ticket, value } => {
                 if let Ok(interaction) = value.downcast::<crate::gate::Interaction>() {
@@ -250,7 +286,11 @@ impl App {
 
     fn own_reply(&mut self, ticket: Ticket, output: Option<Value>) {
         let session = &mut self.session;
-        if session.clusters == Some(ticket) {
+        if session.workspaces == Some(ticket) {
+            if let Some(output) = output {
+                self.tell_workspaces(&output);
+            }
+        } else if session.clusters == Some(ticket) {
             if let Some(output) = output {
                 let first = self.shared.known_clusters.is_empty();
                 self.learn_clusters(clusters(&output));

@@ -8,6 +8,9 @@ use super::{Frame, cut, put, width};
 use crate::base::SafeText;
 use crate::tui::shared::{ClusterInfo, Shared};
 
+/// More letters than this of clusters' names are a number.
+const NAMED: usize = 32;
+
 pub fn render(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -54,7 +57,10 @@ fn place(frame: &Frame<'_>) -> String {
             None => "no cluster".to_owned(),
         },
         [one] => SafeText::new(one).to_string(),
-        several => format!("{} clusters", several.len()),
+        several => match several.join(", ") {
+            names if names.len() <= NAMED => SafeText::new(&names).to_string(),
+            _ => format!("{} clusters", several.len()),
+        },
     };
     let namespaces = if frame.elsewhere.is_some() { "" } else { shared.namespaces.label() };
     format!("{cluster} ▸ {}", SafeText::new(namespaces)).trim_end_matches(" ▸ ").to_owned()
@@ -64,7 +70,9 @@ fn place(frame: &Frame<'_>) -> String {
 fn in_view(shared: &Shared) -> Option<&ClusterInfo> {
     match shared.clusters.as_slice() {
         [one] => shared.known_clusters.iter().find(|c| c.name == *one),
-        _ => shared.known_clusters.iter().find(|c| c.current),
+        // Several have no version and no latency in common.
+        [_, _, ..] => None,
+        [] => shared.known_clusters.iter().find(|c| c.current),
     }
 }
 

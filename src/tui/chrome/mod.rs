@@ -124,6 +124,8 @@ pub struct Frame<'a> {
     pub modes: &'a [CompactString],
     /// The names of the panes from the bottom of the stack to the one in view.
     pub crumbs: &'a [CompactString],
+    /// The tabs' names and which has the focus; none where there is one only.
+    pub tabs: (&'a [CompactString], usize),
     pub flags: Flags,
     pub prompt: Option<Prompt<'a>>,
     /// The clusters of the pane in view, where they are not the session's.

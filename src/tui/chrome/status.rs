@@ -19,7 +19,11 @@ pub fn line(frame: &Frame<'_>, rail: bool, area: Rect, buf: &mut Buffer) {
     }
     let theme = frame.look.theme;
     let mut x = 1;
-    if frame.flags.crumbs {
+    for (i, tab) in frame.tabs.0.iter().enumerate() {
+        let style = if i == frame.tabs.1 { theme.crumb_active } else { theme.crumb };
+        x = put(buf, area, x, 0, &format!(" {tab} "), style) + 1;
+    }
+    if frame.flags.crumbs && (frame.crumbs.len() > 1 || frame.tabs.0.is_empty()) {
         for (i, crumb) in frame.crumbs.iter().enumerate() {
             if i > 0 {
                 x = put(buf, area, x, 0, " › ", theme.dim);
@@ -95,7 +99,7 @@ pub fn notice(frame: &Frame<'_>, area: Rect, covering: bool, buf: &mut Buffer) {
         return;
     }
     let Some(parts) = message(frame, false) else { return };
-    let crumbs: u16 = frame.crumbs.iter().map(|c| width(c) + 5).sum();
+    let crumbs: u16 = frame.crumbs.iter().chain(frame.tabs.0).map(|c| width(c) + 5).sum();
     let wanted: u16 = parts.iter().map(|(text, _)| width(text)).sum();
     if !covering && wanted < area.width.saturating_sub(if frame.flags.crumbs { crumbs + 1 } else { 2 }) {
         return;

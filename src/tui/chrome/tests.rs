@@ -71,6 +71,7 @@ fn draw(
         look,
         keymap: &keymap,
         modes: &modes,
+        tabs: (&[], 0),
         crumbs: &crumbs,
         flags: Flags::default(),
         prompt,

@@ -20,7 +20,8 @@ use crate::tui::widgets::grid::Grid;
 
 /// Every release, or the revisions of one.
 pub struct Helm {
-    cluster: CompactString,
+    /// The one cluster that it reads, if it is not the current one.
+    clusters: Vec<CompactString>,
     namespaces: Namespaces,
     /// Whose revisions are shown.
     release: Option<ReleaseRef>,
@@ -29,21 +30,16 @@ pub struct Helm {
 }
 
 pub fn releases(shared: &Shared) -> TablePane<Helm> {
-    let cluster = shared.clusters.first().cloned().unwrap_or_default();
-    let all = shared.namespaces == Namespaces::All;
-    let content = Helm {
-        cluster,
-        namespaces: shared.namespaces.clone(),
-        release: None,
-        not_read: Vec::new(),
-        text: None,
-    };
+    let clusters: Vec<CompactString> = shared.clusters.first().cloned().into_iter().collect();
+    let namespaces = shared.namespaces.one_or_all();
+    let all = namespaces == Namespaces::All;
+    let content = Helm { clusters, namespaces, release: None, not_read: Vec::new(), text: None };
     TablePane::with(content, Grid::new(false, all))
 }
 
 pub fn history(release: ReleaseRef) -> TablePane<Helm> {
     TablePane::of(Helm {
-        cluster: release.cluster.clone(),
+        clusters: Some(release.cluster.clone()).filter(|c| !c.is_empty()).into_iter().collect(),
         namespaces: Namespaces::All,
         release: Some(release),
         not_read: Vec::new(),
@@ -68,7 +64,7 @@ impl Helm {
             Some(release) => Some((release.clone(), row.uid.parse().ok())),
             None => Some((
                 ReleaseRef {
-                    cluster: self.cluster.clone(),
+                    cluster: self.clusters.first().cloned().unwrap_or_default(),
                     namespace: row.key.namespace.clone(),
                     name: row.key.name.clone(),
                 },
@@ -118,14 +114,16 @@ impl Content for Helm {
         if let Some(release) = &self.release {
             return Source::Call(Request::new("helm_history", release.arguments()));
         }
-        let mut arguments = match &self.namespaces {
-            Namespaces::All => json!({ "all_namespaces": true }),
-            Namespaces::One(name) => json!({ "namespace": name }),
-        };
-        if !self.cluster.is_empty() {
-            arguments["cluster"] = json!(self.cluster);
+        let mut arguments = json!({});
+        self.namespaces.put(&mut arguments);
+        if let Some(cluster) = self.clusters.first() {
+            arguments["cluster"] = json!(cluster);
         }
         Source::Call(Request::new("helm_list", arguments))
+    }
+
+    fn clusters(&self) -> Option<&[CompactString]> {
+        Some(&self.clusters)
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -243,6 +241,10 @@ impl Content for Helm {
             }
             about
         });
-        PaneFocus { cluster: Some(self.cluster.to_string()), selected, ..PaneFocus::default() }
+        PaneFocus {
+            cluster: self.clusters.first().map(ToString::to_string),
+            selected,
+            ..PaneFocus::default()
+        }
     }
 }

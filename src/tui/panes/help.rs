@@ -18,6 +18,7 @@ use crate::tui::widgets::prose::{Ink, Prose, Row};
 /// How what is typed after `:` and `/` is written; the commands themselves are the command line's to name.
 const FORMS: &[(&str, &str)] = &[
     (":KIND [NS] [/FILTER] [@CTX]", "any kind, by name, plural, short name or group"),
+    (":KIND team-*,shop @eu-*,us-1", "several namespaces and clusters as one table; @all: every cluster"),
     (":KIND k=v", "only what these labels select"),
     ("/error !health", "in logs: lines with the one and without the other; n and Shift-n walk through them"),
     ("/TEXT", "rows with this regular expression; ! before it: the others; -f: letters in order; -l: labels"),

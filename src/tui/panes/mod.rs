@@ -29,6 +29,7 @@ mod save;
 #[cfg(test)]
 mod session_tests;
 pub mod several;
+mod sources;
 pub mod table;
 #[cfg(test)]
 mod table_tests;

@@ -8,40 +8,44 @@ use super::table::{Content, Source, TablePane};
 use crate::gate::Request;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind, are_several};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::shared::Shared;
 use crate::tui::widgets::grid::Grid;
 
 /// What both ask for.
 struct Scope {
-    cluster: Option<CompactString>,
+    clusters: Vec<CompactString>,
     namespaces: Namespaces,
 }
 
 impl Scope {
     fn of(shared: &Shared, namespaces: Option<Namespaces>) -> Self {
         let namespaces = namespaces.unwrap_or_else(|| shared.namespaces.clone());
-        Self { cluster: shared.clusters.first().cloned(), namespaces }
+        Self { clusters: shared.clusters.clone(), namespaces }
+    }
+
+    /// For what is asked of one cluster: the first in view.
+    fn of_one(shared: &Shared) -> Self {
+        let clusters = shared.clusters.first().cloned().into_iter().collect();
+        Self { clusters, namespaces: shared.namespaces.one_or_all() }
     }
 
     fn request(&self, operation: &str) -> Request {
-        let mut arguments = match &self.namespaces {
-            Namespaces::All => json!({ "all_namespaces": true }),
-            Namespaces::One(namespace) => json!({ "namespace": namespace }),
-        };
-        if let Some(cluster) = &self.cluster {
-            arguments["cluster"] = json!(cluster);
+        let mut arguments = json!({});
+        self.namespaces.put(&mut arguments);
+        if !self.clusters.is_empty() {
+            arguments["cluster"] = json!(self.clusters.join(","));
         }
         Request::new(operation, arguments)
     }
 
     fn focus(&self, kind: &str) -> PaneFocus {
         PaneFocus {
-            cluster: self.cluster.as_ref().map(ToString::to_string),
+            cluster: (!self.clusters.is_empty()).then(|| self.clusters.join(",")),
             namespace: match &self.namespaces {
-                Namespaces::One(name) => Some(name.to_string()),
                 Namespaces::All => None,
+                named => Some(named.label().to_owned()),
             },
             kind: Some(kind.to_owned()),
             ..PaneFocus::default()
@@ -71,8 +75,9 @@ pub struct Workloads(Scope);
 
 pub fn workloads(shared: &Shared, namespaces: Option<Namespaces>) -> TablePane<Workloads> {
     let scope = Scope::of(shared, namespaces);
-    let all = scope.namespaces == Namespaces::All;
-    TablePane::with(Workloads(scope), Grid::new(false, all))
+    let single = matches!(scope.namespaces, Namespaces::One(_));
+    let several = are_several(&scope.clusters);
+    TablePane::with(Workloads(scope), Grid::new(several, !single))
 }
 
 impl Workloads {
@@ -136,7 +141,7 @@ impl Content for Workloads {
             "enter" if object.plural() == "pods" => cx.go(Route::Containers(object)),
             "enter" => cx.go(Route::Resources(Query {
                 kind: object.kind.clone(),
-                clusters: self.0.cluster.clone().into_iter().collect(),
+                clusters: vec![object.cluster.clone()],
                 namespaces: Namespaces::One(object.namespace.clone()),
                 select: Some(crate::rows::RowKey::new(&*object.cluster, &object.namespace, &object.name)),
                 ..Query::default()
@@ -172,7 +177,7 @@ impl Content for Workloads {
 pub struct Pulses(Scope);
 
 pub fn pulses(shared: &Shared) -> TablePane<Pulses> {
-    TablePane::of(Pulses(Scope::of(shared, None)))
+    TablePane::of(Pulses(Scope::of_one(shared)))
 }
 
 impl Content for Pulses {
@@ -186,6 +191,10 @@ impl Content for Pulses {
 
     fn source(&self) -> Source {
         Source::Watch(self.0.request("pulse_list"))
+    }
+
+    fn clusters(&self) -> Option<&[CompactString]> {
+        Some(&self.0.clusters)
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -204,7 +213,7 @@ impl Content for Pulses {
         if let Some(row) = grid.selected() {
             cx.go(Route::Resources(Query {
                 kind: id(&row.key.name).into(),
-                clusters: self.0.cluster.clone().into_iter().collect(),
+                clusters: self.0.clusters.clone(),
                 namespaces: self.0.namespaces.clone(),
                 ..Query::default()
             }));

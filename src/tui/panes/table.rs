@@ -12,12 +12,12 @@ use ratatui::text::{Line, Span};
 use serde_json::Value;
 
 use super::resources::thousands;
-use super::{save, words};
+use super::{save, sources::Sources, words};
 use crate::base::Error;
 use crate::base::text::sanitize;
 use crate::bus::Event;
 use crate::gate::{Frame, Reply, Request};
-use crate::rows::{Phase, TableDelta};
+use crate::rows::{Phase, RowKey, TableDelta};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
@@ -44,6 +44,11 @@ pub trait Content: Send {
     /// What stands in parentheses behind the name.
     fn scope(&self) -> String {
         String::new()
+    }
+
+    /// The clusters that it reads, where they may be others than those in view.
+    fn clusters(&self) -> Option<&[CompactString]> {
+        None
     }
 
     /// The column that it is sorted by at first, and whether downwards.
@@ -101,6 +106,8 @@ pub struct TablePane<C> {
     grid: Grid,
     /// The watch or the call under way.
     asked: Option<Ticket>,
+    /// How each cluster fares, where it shows several.
+    sources: Sources,
     /// Rows came at least once since it was opened.
     heard: bool,
     error: Option<Error>,
@@ -122,6 +129,7 @@ impl<C: Content> TablePane<C> {
             content,
             grid,
             asked: None,
+            sources: Sources::default(),
             heard: false,
             error: None,
             again: false,
@@ -161,6 +169,7 @@ impl<C: Content> TablePane<C> {
     fn take(&mut self, delta: TableDelta, cx: &mut Cx<'_>) {
         self.heard |= delta.columns.is_some() || !delta.upserts.is_empty();
         self.error = None;
+        self.sources.note(&delta.sources, cx.now);
         self.grid.apply(delta, None, cx);
         self.content.changed(&self.grid, cx);
     }
@@ -243,7 +252,11 @@ impl<C: Content> Pane for TablePane<C> {
         }
         let now = look.now.as_second();
         let any = self.grid.total() > 0;
-        let states = self.grid.table().sources().values().filter_map(|phase| words::state(phase, any, now));
+        let phases = self.grid.table().sources().values();
+        let states: Vec<_> = match self.sources.told() {
+            Some(count) => count.into_iter().collect(),
+            None => phases.filter_map(|phase| words::state(phase, any, now)).collect(),
+        };
         let notes = self.grid.table().notes().values().map(|note| (note.clone(), true));
         let error = self.error.as_ref().map(|e| (e.message.clone(), true));
         for (text, bad) in self.content.remark(&self.grid).into_iter().chain(states).chain(notes).chain(error)
@@ -346,24 +359,34 @@ impl<C: Content> Pane for TablePane<C> {
         Some(self.grid.filter())
     }
 
+    fn clusters(&self) -> Option<&[CompactString]> {
+        self.content.clusters().filter(|clusters| !clusters.is_empty())
+    }
+
     fn command(&self) -> Option<String> {
         self.content.command()
     }
 
     fn layout(&mut self, area: Rect, now: Timestamp) {
-        self.grid.layout(area, now);
+        let (rows, _) = self.sources.divide(area, self.sources.are_several());
+        self.grid.layout(rows, now);
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        self.grid.render(look, &Paint { pointed: None }, area, buf);
+        let (rows, lines) = self.sources.divide(area, self.sources.are_several());
+        let old: &dyn Fn(&RowKey) -> bool = &|key| self.sources.is_old(key);
+        let paint = Paint { pointed: None, old: self.sources.any_old().then_some(old) };
+        self.grid.render(look, &paint, rows, buf);
         if self.grid.shown() == 0 {
             let (what, next) = self.why_empty();
-            words::instead(&what, &next, look, area, buf);
+            words::instead(&what, &next, look, rows, buf);
         }
+        self.sources.render(look, lines, buf);
     }
 
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
-        self.grid.wake(now)
+        let lines = if self.sources.are_several() { self.sources.wake(now) } else { None };
+        self.grid.wake(now).into_iter().chain(lines).min()
     }
 
     fn cells(&self, now: Timestamp) -> Vec<(String, String)> {

@@ -21,7 +21,8 @@ use crate::tui::widgets::grid::Grid;
 /// One tree.
 pub struct Xray {
     kind: CompactString,
-    cluster: Option<CompactString>,
+    /// The one cluster that it reads, if it is not the current one.
+    clusters: Vec<CompactString>,
     namespaces: Namespaces,
     nodes: Vec<Node>,
     folded: HashSet<usize>,
@@ -43,8 +44,8 @@ struct Node {
 pub fn pane(kind: CompactString, namespaces: Option<Namespaces>, shared: &Shared) -> TablePane<Xray> {
     let content = Xray {
         kind,
-        cluster: shared.clusters.first().cloned(),
-        namespaces: namespaces.unwrap_or_else(|| shared.namespaces.clone()),
+        clusters: shared.clusters.first().cloned().into_iter().collect(),
+        namespaces: namespaces.as_ref().unwrap_or(&shared.namespaces).one_or_all(),
         nodes: Vec::new(),
         folded: HashSet::new(),
         stale: false,
@@ -70,7 +71,7 @@ impl Xray {
             at = at.checked_sub(1)?;
         }
         let node = self.nodes.get(at)?;
-        let cluster = self.cluster.clone().unwrap_or_default();
+        let cluster = self.clusters.first().cloned().unwrap_or_default();
         Some(ObjectRef::new(cluster, node.kind.clone(), node.namespace.clone(), node.name.clone()))
     }
 
@@ -166,14 +167,15 @@ impl Content for Xray {
 
     fn source(&self) -> Source {
         let mut arguments = json!({ "kind": self.kind });
-        match &self.namespaces {
-            Namespaces::All => arguments["all_namespaces"] = json!(true),
-            Namespaces::One(namespace) => arguments["namespace"] = json!(namespace),
-        }
-        if let Some(cluster) = &self.cluster {
+        self.namespaces.put(&mut arguments);
+        if let Some(cluster) = self.clusters.first() {
             arguments["cluster"] = json!(cluster);
         }
         Source::Call(Request::new("xray_get", arguments))
+    }
+
+    fn clusters(&self) -> Option<&[CompactString]> {
+        Some(&self.clusters)
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -238,7 +240,7 @@ impl Content for Xray {
 
     fn focus(&self, grid: &Grid) -> PaneFocus {
         PaneFocus {
-            cluster: self.cluster.as_ref().map(ToString::to_string),
+            cluster: self.clusters.first().map(ToString::to_string),
             kind: Some("xray".to_owned()),
             selected: self.at(grid).and_then(|at| self.object(at)).map(|object| object.arguments()),
             ..PaneFocus::default()

@@ -130,13 +130,17 @@ impl Resources {
 
     /// The removal of the pods that are over, among those that the table shows.
     fn sanitize(&self, cx: &mut Cx<'_>) {
+        if let Namespaces::Several(set) = &self.query.namespaces {
+            // All of them would be more than what is seen.
+            let flash =
+                Flash::warning(format!("{set} are several namespaces, and this is done in one, or in all"));
+            return cx.flash(flash.next("w goes to the row's namespace, 0 shows all."));
+        }
         let clusters: Vec<CompactString> =
             if self.query.clusters.is_empty() { vec!["".into()] } else { self.query.clusters.clone() };
         let step = |cluster: CompactString| {
-            let mut arguments = match &self.query.namespaces {
-                Namespaces::All => json!({ "all_namespaces": true }),
-                Namespaces::One(name) => json!({ "namespace": name }),
-            };
+            let mut arguments = json!({});
+            self.query.namespaces.put(&mut arguments);
             if !cluster.is_empty() {
                 arguments["cluster"] = json!(cluster);
             }
@@ -200,7 +204,7 @@ impl Resources {
         let namespaces = match number.checked_sub(1) {
             None => Namespaces::All,
             Some(i) => match cx.shared.favourites.get(i) {
-                Some(name) => Namespaces::One(name.clone()),
+                Some(name) => Namespaces::parse(name),
                 None => {
                     cx.flash(
                         Flash::info(format!("no namespace is on the key {number} yet"))
@@ -227,7 +231,7 @@ impl Resources {
         };
         let next = Resources::new(query, cx.shared);
         let old = std::mem::replace(self, next);
-        for ticket in old.watches.into_keys() {
+        if let Some(ticket) = old.watching {
             cx.cancel(ticket);
         }
         self.start(cx);

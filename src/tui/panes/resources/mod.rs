@@ -7,8 +7,6 @@ mod title;
 
 pub use title::thousands;
 
-use std::collections::BTreeMap;
-
 use compact_str::CompactString;
 use crossterm::event::MouseEvent;
 use jiff::Timestamp;
@@ -17,13 +15,14 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use serde_json::{Value, json};
 
-use crate::base::{Code, Error};
+use crate::base::Error;
 use crate::gate::{Frame, Reply, Request};
-use crate::rows::{Phase, RowKey, TableDelta};
+use crate::rows::RowKey;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::{Namespaces, ObjectRef, Query};
+use crate::tui::object::{Namespaces, ObjectRef, Query, are_several};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::panes::sources::Sources;
 use crate::tui::panes::{save, talk};
 use crate::tui::shared::Shared;
 use crate::tui::user::Jump;
@@ -40,9 +39,12 @@ pub struct Resources {
     unread: bool,
     namespaced: bool,
     grid: Grid,
-    /// The watch of each cluster. The empty name is the current cluster.
-    watches: BTreeMap<Ticket, CompactString>,
-    errors: BTreeMap<CompactString, Error>,
+    /// The watch of all that it shows.
+    watching: Option<Ticket>,
+    /// Why that ended.
+    error: Option<Error>,
+    /// How each cluster, or namespace of a cluster, fares.
+    sources: Sources,
     /// Object whose selector is asked for, to go to its pods.
     drilling: Option<(Ticket, ObjectRef)>,
     /// The kind of what it selects that is gone to.
@@ -56,8 +58,6 @@ pub struct Resources {
     /// Pod whose containers are asked for, and what is wanted of one of them.
     choosing: Option<(Ticket, talk::Want, ObjectRef)>,
     saving: Option<Ticket>,
-    /// What was last told of each cluster's health.
-    health: BTreeMap<CompactString, bool>,
     /// Still to be put under the cursor.
     select: Option<RowKey>,
     started: Option<Timestamp>,
@@ -67,8 +67,8 @@ impl Resources {
     pub fn new(query: Query, shared: &Shared) -> Self {
         let kind = shared.kind(&query.kind);
         let namespaced = kind.map_or(!is_cluster_wide(&query.kind), |k| k.namespaced);
-        let several = query.clusters.len() > 1;
-        let all = namespaced && query.namespaces == Namespaces::All;
+        let several = are_several(&query.clusters);
+        let all = namespaced && !matches!(query.namespaces, Namespaces::One(_));
         let filter = query.filter.clone().unwrap_or_default();
         Self {
             grid: grid_of(&query.kind, several, all),
@@ -78,8 +78,9 @@ impl Resources {
             filter,
             unread: false,
             namespaced,
-            watches: BTreeMap::new(),
-            errors: BTreeMap::new(),
+            watching: None,
+            error: None,
+            sources: Sources::default(),
             drilling: None,
             drill_to: "pods",
             owning: None,
@@ -87,7 +88,6 @@ impl Resources {
             added: Vec::new(),
             choosing: None,
             saving: None,
-            health: BTreeMap::new(),
             started: None,
         }
     }
@@ -106,6 +106,12 @@ impl Resources {
             ..Query::default()
         };
         Self::new(query, shared)
+    }
+
+    /// Whether it shows several clusters or namespaces, of which some may fare otherwise than others.
+    fn is_set(&self) -> bool {
+        are_several(&self.query.clusters)
+            || (self.namespaced && matches!(self.query.namespaces, Namespaces::Several(_)))
     }
 
     fn is_pods(&self) -> bool {
@@ -129,19 +135,16 @@ impl Resources {
         (!both.is_empty()).then(|| both.join(","))
     }
 
-    fn request(&self, cluster: &str) -> Request {
+    fn request(&self) -> Request {
         let mut arguments = json!({});
         if !self.is_pods() {
             arguments["kind"] = json!(self.query.kind);
         }
-        if !cluster.is_empty() {
-            arguments["cluster"] = json!(cluster);
+        if !self.query.clusters.is_empty() {
+            arguments["cluster"] = json!(self.query.clusters.join(","));
         }
         if self.namespaced {
-            match &self.query.namespaces {
-                Namespaces::All => arguments["all_namespaces"] = json!(true),
-                Namespaces::One(namespace) => arguments["namespace"] = json!(namespace),
-            }
+            self.query.namespaces.put(&mut arguments);
         }
         for (name, value) in [("labels", self.labels()), ("fields", self.query.fields.clone())] {
             if let Some(value) = value {
@@ -156,25 +159,24 @@ impl Resources {
 
     /// Begins to watch, in place of what was watched before.
     fn watch(&mut self, cx: &mut Cx<'_>) {
-        for ticket in std::mem::take(&mut self.watches).into_keys() {
+        if let Some(ticket) = self.watching.take() {
             cx.cancel(ticket);
         }
-        self.errors.clear();
+        self.error = None;
         self.started = Some(cx.now);
-        let clusters =
-            if self.query.clusters.is_empty() { vec!["".into()] } else { self.query.clusters.clone() };
-        for cluster in clusters {
-            let ticket = cx.watch(self.request(&cluster));
-            self.watches.insert(ticket, cluster);
-        }
+        self.watching = Some(cx.watch(self.request()));
     }
 
     fn frame(&mut self, ticket: Ticket, frame: Frame, cx: &mut Cx<'_>) {
-        let Some(cluster) = self.watches.get(&ticket).cloned() else { return };
+        if self.watching != Some(ticket) {
+            return;
+        }
         if let Frame::Table(delta) = frame {
-            self.tell_health(&cluster, &delta, cx);
-            let origin = (self.query.clusters.len() > 1).then_some(cluster.as_str());
-            self.grid.apply(delta, origin, cx);
+            for (cluster, up) in self.sources.note(&delta.sources, cx.now) {
+                // The header is told.
+                cx.cluster_seen(&*cluster, up);
+            }
+            self.grid.apply(delta, None, cx);
             self.read_filter(cx);
             if let Some(key) = &self.select
                 && self.grid.select(key)
@@ -193,21 +195,6 @@ impl Resources {
         let filter = self.filter.clone();
         if let Err(error) = self.filter_changed(&filter, true, cx) {
             cx.flash(Flash::warning(error));
-        }
-    }
-
-    /// Says whether the cluster answers, when that is news.
-    fn tell_health(&mut self, cluster: &CompactString, delta: &TableDelta, cx: &mut Cx<'_>) {
-        let mut up = delta.sources.iter().filter_map(|source| match &source.phase {
-            Phase::Live | Phase::Polling { .. } | Phase::Loading { .. } => Some(true),
-            Phase::Reconnecting { .. } => Some(false),
-            Phase::Failed { error } => is_down(error).then_some(false),
-            Phase::Connecting => None,
-        });
-        if let Some(up) = up.next_back()
-            && self.health.insert(cluster.clone(), up) != Some(up)
-        {
-            cx.cluster_seen(cluster.clone(), up);
         }
     }
 
@@ -231,11 +218,6 @@ fn grid_of(kind: &str, several: bool, all: bool) -> Grid {
     let mut grid = grid.nameless();
     grid.sort_at_first("LAST SEEN", false);
     grid
-}
-
-/// Whether an error means that nobody answers, rather than that an answer was no.
-fn is_down(error: &Error) -> bool {
-    matches!(error.code, Code::Unavailable | Code::Timeout | Code::Unauthenticated)
 }
 
 /// A plural as a kind, for as long as discovery has not answered: `pods` is `Pod`.
@@ -292,13 +274,17 @@ impl Pane for Resources {
 
     fn start(&mut self, cx: &mut Cx<'_>) {
         self.take_view(cx);
+        if let Some(sort) = &self.query.sort {
+            let (column, way) = sort.rsplit_once(':').unwrap_or((sort, ""));
+            self.grid.sort_at_first(&column.to_uppercase(), way == "desc");
+        }
         let filter = std::mem::take(&mut self.filter);
         if !filter.is_empty()
             && let Err(error) = self.filter_changed(&filter, false, cx)
         {
             cx.flash(Flash::warning(error));
         }
-        if self.watches.is_empty() {
+        if self.watching.is_none() {
             self.watch(cx);
         }
     }
@@ -321,13 +307,11 @@ impl Pane for Resources {
     fn receive(&mut self, message: Message, cx: &mut Cx<'_>) {
         match message {
             Message::Frame { ticket, frame } => self.frame(ticket, frame, cx),
-            Message::Ended { ticket, error } => {
-                if let Some(cluster) = self.watches.remove(&ticket) {
-                    let error = error.unwrap_or_else(|| {
-                        Error::unavailable("the server ended the watch").next("Ctrl-r starts it again.")
-                    });
-                    self.errors.insert(cluster, error);
-                }
+            Message::Ended { ticket, error } if self.watching == Some(ticket) => {
+                self.watching = None;
+                self.error = Some(error.unwrap_or_else(|| {
+                    Error::unavailable("the server ended the watch").next("Ctrl-r starts it again.")
+                }));
             }
             Message::Job { ticket, value } if self.saving == Some(ticket) => {
                 self.saving = None;
@@ -372,14 +356,26 @@ impl Pane for Resources {
         if let Some(labels) = &self.query.labels {
             line.push_str(&format!(" -l '{labels}'"));
         }
-        if let [cluster] = self.query.clusters.as_slice() {
-            line.push_str(&format!(" -c '{cluster}'"));
+        if !self.query.clusters.is_empty() {
+            line.push_str(&format!(" -c '{}'", self.query.clusters.join(",")));
+        }
+        Some(line)
+    }
+
+    fn line(&self) -> Option<String> {
+        let mut line = self.command()?;
+        if let Some((column, descending)) = self.grid.sorted_by() {
+            line.push_str(&format!(" --sort '{column}{}'", if descending { ":desc" } else { "" }));
+        }
+        if !self.filter.is_empty() {
+            line.push_str(&format!(" /{}", self.filter));
         }
         Some(line)
     }
 
     fn layout(&mut self, area: Rect, now: Timestamp) {
-        self.grid.layout(area, now);
+        let (rows, _) = self.sources.divide(area, self.is_set());
+        self.grid.layout(rows, now);
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -392,10 +388,14 @@ impl Pane for Resources {
                     && self.is_kind(&p.kind)
             })
         };
-        self.grid.render(look, &Paint { pointed: Some(&pointed) }, area, buf);
+        let (rows, lines) = self.sources.divide(area, self.is_set());
+        let old: &dyn Fn(&RowKey) -> bool = &|key| self.sources.is_old(key);
+        let paint = Paint { pointed: Some(&pointed), old: self.sources.any_old().then_some(old) };
+        self.grid.render(look, &paint, rows, buf);
         if self.grid.shown() == 0 {
-            self.render_empty(look, area, buf);
+            self.render_empty(look, rows, buf);
         }
+        self.sources.render(look, lines, buf);
     }
 
     fn clusters(&self) -> Option<&[CompactString]> {
@@ -403,7 +403,8 @@ impl Pane for Resources {
     }
 
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
-        self.grid.wake(now)
+        let lines = if self.is_set() { self.sources.wake(now) } else { None };
+        self.grid.wake(now).into_iter().chain(lines).min()
     }
 
     fn cells(&self, now: Timestamp) -> Vec<(String, String)> {
@@ -418,13 +419,14 @@ impl Pane for Resources {
         let cluster = match (self.query.clusters.as_slice(), selected) {
             ([one], _) => Some(one.to_string()),
             (_, Some(row)) => Some(row.key.cluster.to_string()),
-            _ => None,
+            ([], None) => None,
+            (several, None) => Some(several.join(",")),
         };
         PaneFocus {
             cluster,
             namespace: match &self.query.namespaces {
-                Namespaces::One(name) if self.namespaced => Some(name.to_string()),
-                _ => None,
+                Namespaces::All => None,
+                named => Some(named.label().to_owned()).filter(|_| self.namespaced),
             },
             kind: Some(self.query.kind.to_string()),
             filter: Some(self.filter.clone()),

@@ -16,7 +16,7 @@ impl Resources {
     pub(super) fn take_view(&mut self, cx: &mut Cx<'_>) -> bool {
         let namespace = match &self.query.namespaces {
             Namespaces::One(name) => name.as_str(),
-            Namespaces::All => "",
+            Namespaces::All | Namespaces::Several(_) => "",
         };
         let user = cx.shared.user.clone();
         let view = cx.shared.kind(&self.query.kind).and_then(|kind| user.view(kind, namespace));

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::Resources;
 use crate::base::text::sanitize;
 use crate::rows::Phase;
-use crate::tui::object::Namespaces;
+use crate::tui::object::{Namespaces, are_several};
 use crate::tui::pane::Look;
 use crate::tui::panes::words;
 
@@ -31,6 +31,12 @@ impl Resources {
         if self.grid.faults_only() {
             spans.push(Span::styled(" faults only", theme.title_filter));
         }
+        if are_several(&self.query.clusters) {
+            let names = self.query.clusters.join(",");
+            let named =
+                if names.len() <= 24 { names } else { format!("{} clusters", self.sources.count().0) };
+            spans.push(Span::styled(format!(" @{}", sanitize(&named)), theme.title_highlight));
+        }
         for (words, bad) in self.states(look) {
             let style = if bad { theme.warning } else { theme.dim };
             spans.push(Span::styled(format!(" {}", sanitize(&words)), style));
@@ -44,31 +50,18 @@ impl Resources {
 
     /// What is not live, in words; whether it is bad.
     fn states(&self, look: &Look<'_>) -> Vec<(String, bool)> {
-        let several = self.query.clusters.len() > 1;
-        let named = |cluster: &str, words: String| {
-            if several && !cluster.is_empty() { format!("{cluster}: {words}") } else { words }
-        };
+        let error = self.error.iter().map(|error| (error.message.clone(), true));
+        if self.is_set() {
+            // Each has a line of its own below the rows.
+            let notes = self.grid.table().notes().iter().map(|(of, note)| (format!("{of}: {note}"), true));
+            return self.sources.told().flatten().into_iter().chain(notes).chain(error).collect();
+        }
         let any = self.grid.total() > 0;
-        let mut states = Vec::new();
-        for (cluster, phase) in self.grid.table().sources() {
-            let Some((words, bad)) = words::state(phase, any, look.now.as_second()) else { continue };
-            states.push((named(cluster, words), bad));
-        }
-        for (cluster, note) in self.grid.table().notes() {
-            states.push((named(cluster, note.clone()), true));
-        }
-        for (cluster, error) in &self.errors {
-            if !self
-                .grid
-                .table()
-                .sources()
-                .get(cluster.as_str())
-                .is_some_and(|p| matches!(p, Phase::Failed { .. }))
-            {
-                states.push((named(cluster, error.message.clone()), true));
-            }
-        }
-        states
+        let phases = self.grid.table().sources().values();
+        let states = phases.filter_map(|phase| words::state(phase, any, look.now.as_second()));
+        let notes = self.grid.table().notes().values().map(|note| (note.clone(), true));
+        let failed = self.first_failure().is_some();
+        states.chain(notes).chain(error.filter(|_| !failed)).collect()
     }
 
     /// Why there are no rows, and which key changes that.
@@ -93,7 +86,9 @@ impl Resources {
                 "Esc clears the filter".to_owned(),
             );
         }
-        if let Some(error) = self.first_error() {
+        // Where some of several are live the others' lines say why they are not.
+        let some = self.is_set() && self.sources.any_live();
+        if let Some(error) = self.first_failure().or(self.error.as_ref()).filter(|_| !some) {
             let next = error.next_step().to_owned();
             return (error.message.clone(), format!("{next} Ctrl-r tries again."));
         }
@@ -105,11 +100,11 @@ impl Resources {
             Phase::Reconnecting { reason, .. } => Some(format!("reconnecting: {reason}")),
             _ => None,
         });
-        if let Some(words) = loading {
+        if let Some(words) = loading.filter(|_| !some) {
             return (words, "rows appear as they come".to_owned());
         }
         if self.grid.table().sources().is_empty()
-            && !self.watches.is_empty()
+            && self.watching.is_some()
             && self.grid.table().columns().is_empty()
         {
             return (format!("asking for {plural}…"), "rows appear as they come".to_owned());
@@ -123,16 +118,19 @@ impl Resources {
                 format!("there are no {plural} in the namespace {namespace}"),
                 "0 shows all namespaces".to_owned(),
             ),
+            Namespaces::Several(set) if self.namespaced => (
+                format!("there are no {plural} in the namespaces {set}"),
+                "0 shows all namespaces".to_owned(),
+            ),
             _ => (format!("there are no {plural}"), "they appear here as soon as there are some".to_owned()),
         }
     }
 
-    fn first_error(&self) -> Option<&crate::base::Error> {
-        let failed = self.grid.table().sources().values().find_map(|phase| match phase {
+    fn first_failure(&self) -> Option<&crate::base::Error> {
+        self.grid.table().sources().values().find_map(|phase| match phase {
             Phase::Failed { error } => Some(error),
             _ => None,
-        });
-        failed.or_else(|| self.errors.values().next())
+        })
     }
 }
 

@@ -15,10 +15,15 @@ use crate::tui::pane::Look;
 pub struct Paint<'a> {
     /// Where an agent points: the row gets its sign.
     pub pointed: Option<Pointed<'a>>,
+    /// Which rows may have changed since: they are dim, and have a sign.
+    pub old: Option<Pointed<'a>>,
 }
 
-/// Says whether a row is pointed at.
+/// Says whether a row is one of those.
 pub type Pointed<'a> = &'a dyn Fn(&RowKey) -> bool;
+
+/// Stands behind the name of a row that is not live.
+const OLD: &str = "~";
 
 impl Grid {
     pub fn render(&self, look: &Look<'_>, paint: &Paint<'_>, area: Rect, buf: &mut Buffer) {
@@ -31,7 +36,8 @@ impl Grid {
             let position = self.top + usize::from(line);
             let Some((row, there)) = self.view.row(&self.table, position) else { break };
             let line = Rect { y: area.y + 1 + line, height: 1, ..area };
-            let style = self.row_style(look, row, there, position);
+            let old = paint.old.is_some_and(|old| old(&row.key));
+            let style = self.row_style(look, row, (there, old), position);
             buf.set_style(line, style.row);
             for placed in &self.placed {
                 let column = &self.columns.all()[placed.index];
@@ -39,7 +45,10 @@ impl Grid {
                 self.cell(row, column, now, cell, &style, look, buf);
             }
             if paint.pointed.is_some_and(|pointed| pointed(&row.key)) {
-                self.pointer(row, look, line, buf);
+                self.sign(row, "◆", look.theme.agent, line, buf);
+            }
+            if old {
+                self.sign(row, OLD, look.theme.warning, line, buf);
             }
             if self.marks.contains(&row.key) {
                 // The mark is a sign too, for screens without colour.
@@ -54,9 +63,12 @@ impl Grid {
         self.scroll_mark(look, area, buf);
     }
 
-    fn row_style(&self, look: &Look<'_>, row: &Row, there: bool, position: usize) -> RowStyle {
+    fn row_style(&self, look: &Look<'_>, row: &Row, (there, old): (bool, bool), position: usize) -> RowStyle {
         let theme = look.theme;
         let mut base = theme.table;
+        if old {
+            base = base.patch(theme.dim);
+        }
         if !there {
             base = base.patch(theme.dim).add_modifier(Modifier::CROSSED_OUT);
         }
@@ -64,7 +76,7 @@ impl Grid {
             base = base.patch(theme.marked);
         }
         let current = position == self.position;
-        RowStyle { row: if current { base.patch(theme.cursor) } else { base }, current, there }
+        RowStyle { row: if current { base.patch(theme.cursor) } else { base }, current, fresh: there && !old }
     }
 
     fn header(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -120,7 +132,7 @@ impl Grid {
             _ => Tone::Normal,
         };
         let mut cell_style = style.row;
-        if style.there && tone != Tone::Normal {
+        if style.fresh && tone != Tone::Normal {
             let tone = look.theme.tone(tone);
             // On the cursor's line the theme's cursor colours hold; the tone's weight stays.
             cell_style = if style.current {
@@ -135,8 +147,8 @@ impl Grid {
         buf.set_stringn(x, area.y, shown, usize::from(area.width), cell_style);
     }
 
-    /// The agent's sign, right behind the name.
-    fn pointer(&self, row: &Row, look: &Look<'_>, line: Rect, buf: &mut Buffer) {
+    /// A sign right behind the name.
+    fn sign(&self, row: &Row, sign: &str, sign_style: Style, line: Rect, buf: &mut Buffer) {
         let name = self.placed.iter().find(|p| {
             let column = &self.columns.all()[p.index];
             column.source == Source::Name || column.name == "NAME"
@@ -145,7 +157,7 @@ impl Grid {
         let width = sanitize(&row.key.name).width().min(usize::from(placed.width)) as u16;
         let x = (line.x + placed.x + width + 1).min(line.right().saturating_sub(1));
         let style = buf.cell((x, line.y)).map_or(Style::default(), |c| c.style());
-        buf.set_string(x, line.y, "◆", style.patch(look.theme.agent));
+        buf.set_string(x, line.y, sign, style.patch(sign_style));
     }
 
     /// A thumb at the right border where there is more than fits.
@@ -170,8 +182,8 @@ impl Grid {
 struct RowStyle {
     row: Style,
     current: bool,
-    /// False for a row that is gone and whose place is not closed yet.
-    there: bool,
+    /// False for a row that is gone and whose place is not closed yet, and for an old one.
+    fresh: bool,
 }
 
 /// What fits of a text, with an ellipsis where some is left out.

@@ -374,6 +374,11 @@ impl Grid {
         }
     }
 
+    /// The column that somebody has had it sorted by, and whether downwards.
+    pub fn sorted_by(&self) -> Option<(&str, bool)> {
+        self.sort_name.as_ref().map(|(name, descending)| (name.as_str(), *descending))
+    }
+
     fn choose_sort(&mut self, name: &str, descending: Option<bool>) -> bool {
         let Some(source) = Source::named(self.table.columns(), name) else { return false };
         let column = if let Source::Cell(i) = source { self.table.columns().get(i) } else { None };
