@@ -48,6 +48,7 @@ pub struct Hint {
 /// Hints for every container of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Advice {
+    #[serde(flatten)]
     pub basis: Basis,
     pub hints: Vec<Hint>,
 }

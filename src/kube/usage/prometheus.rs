@@ -67,7 +67,10 @@ impl Prometheus {
         let place = self.place(range);
         let cpu =
             format!("sum by (pod, container) (rate(container_cpu_usage_seconds_total{{{place}}}[{rate}s]))");
-        let memory = format!("max by (pod, container) (container_memory_working_set_bytes{{{place}}})");
+        // Of each step the most: what kills a container may have lasted a moment.
+        let memory = format!(
+            "max by (pod, container) (max_over_time(container_memory_working_set_bytes{{{place}}}[{rate}s]))"
+        );
         let (cpu, memory) =
             tokio::try_join!(self.query(&cpu, range, step), self.query(&memory, range, step))?;
         Ok(join(&cpu, &memory))
