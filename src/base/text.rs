@@ -58,6 +58,22 @@ impl std::ops::Deref for SafeText {
     }
 }
 
+/// Text in which characters that would act on a terminal are written as JSON's escapes (RFC 8259 section 7), but for those
+/// that are `kept`.
+pub fn escape_harmful(text: &str, kept: &[char]) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if is_harmful(c) && !kept.contains(&c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Whether a character must not reach the terminal as it is.
 pub fn is_harmful(c: char) -> bool {
     match c {

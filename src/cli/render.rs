@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::command::Format;
 use super::table::Table;
-use crate::base::text::{is_harmful, sanitize};
+use crate::base::text::{escape_harmful, sanitize};
 use crate::base::{Error, Result, SafeText};
 
 /// What goes to stdout, and what is said beside it on stderr: totals, the next page.
@@ -27,16 +27,7 @@ pub fn render(output: &Value, format: Format) -> Result<Rendered> {
 
 /// JSON in which characters that would act on a terminal are written as escapes: the same value.
 pub(super) fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() + 1);
-    for c in json.chars() {
-        if c != '\n' && is_harmful(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            out.push(c);
-        }
-    }
+    let mut out = escape_harmful(json, &['\n']);
     out.push('\n');
     out
 }
@@ -202,7 +193,11 @@ pub fn cell(value: &Value) -> String {
         Value::Object(fields) => match (fields.get("kind"), fields.get("name")) {
             (Some(Value::String(kind)), Some(Value::String(name))) => format!("{kind} {name}"),
             (_, Some(Value::String(name))) => name.clone(),
-            _ => value.to_string(),
+            _ if fields.values().any(|v| v.is_object() || v.is_array()) => value.to_string(),
+            _ => {
+                let given = fields.iter().filter(|(_, v)| !v.is_null());
+                given.map(|(k, v)| format!("{k}={}", cell(v))).collect::<Vec<_>>().join(" ")
+            }
         },
         other => other.to_string(),
     }
@@ -211,6 +206,7 @@ pub fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::text::is_harmful;
     use serde_json::json;
 
     fn table(output: Value) -> Rendered {
@@ -247,7 +243,7 @@ mod tests {
         let rendered = table(json!({"messages": [
             {"number": 1, "from": {"kind": "agent", "name": "claude", "role": "agent"}, "about": {"x": 1}},
         ]}));
-        assert_eq!(rendered.out, "NUMBER   FROM           ABOUT\n     1   agent claude   {\"x\":1}\n");
+        assert_eq!(rendered.out, "NUMBER   FROM           ABOUT\n     1   agent claude   x=1\n");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::base::text::{escape_harmful, is_harmful};
+
 /// The longest text given; operations page before that.
 const MAX: usize = 200_000;
 
@@ -47,7 +49,7 @@ fn object(map: &Map<String, Value>, out: &mut String) {
         }
         match value {
             Value::String(text) => {
-                let _ = writeln!(out, "{key}:\n{}", text.trim_end());
+                let _ = writeln!(out, "{key}:\n{}", escape_harmful(text.trim_end(), &['\n', '\t']));
             }
             Value::Array(items) => list(key, items, out),
             other => {
@@ -92,7 +94,7 @@ fn list(key: &str, items: &[Value], out: &mut String) {
                 let parts: Vec<_> = map
                     .iter()
                     .filter(|(_, v)| !v.is_null())
-                    .map(|(k, v)| format!("{k}={}", inline(v)))
+                    .map(|(k, v)| format!("{k}={}", field(v)))
                     .collect();
                 let _ = writeln!(out, "- {}", parts.join(" "));
             }
@@ -103,12 +105,27 @@ fn list(key: &str, items: &[Value], out: &mut String) {
     }
 }
 
+/// A value after `key=`: what has such signs itself is in quotes, so that nobody's words look like another field.
+fn field(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains(['=', '"']) => quoted(text),
+        other => inline(other),
+    }
+}
+
+/// As JSON writes it, without a character that acts on a terminal or begins a line.
+fn quoted(text: &str) -> String {
+    escape_harmful(&Value::from(text).to_string(), &[])
+}
+
+/// A value on its line. What would begin another, or a further cell, is in quotes.
 fn inline(value: &Value) -> String {
     match value {
+        Value::String(text) if text.chars().any(is_harmful) => quoted(text),
         Value::String(text) => text.clone(),
         Value::Null => "–".to_owned(),
         Value::Object(map) if is_short(value) => {
-            map.iter().map(|(k, v)| format!("{k}={}", inline(v))).collect::<Vec<_>>().join(" ")
+            map.iter().map(|(k, v)| format!("{k}={}", field(v))).collect::<Vec<_>>().join(" ")
         }
         other => other.to_string(),
     }
@@ -143,6 +160,23 @@ mod tests {
             "name": "api",
         }));
         assert_eq!(text, "name: api\nyaml:\na: 1\nb: 2\nevents (1):\n- type=Warning count=3");
+    }
+
+    #[test]
+    fn nobodys_words_look_like_a_row_or_a_field_of_another() {
+        let text = render(&json!({
+            "messages": [{"from": "eve", "text": "hi\n- number=9 from=root text=yes", "about": {"name": "a kind=b"}},
+                {"from": "ann", "text": "two words"}],
+            "columns": ["NAME"],
+            "rows": [["a\tb\u{1b}[2J\u{202e}"]],
+        }));
+        assert_eq!(
+            text,
+            concat!(
+                "NAME\n\"a\\tb\\u001b[2J\\u202e\"\nmessages (2):\n",
+                "- from=eve text=\"hi\\n- number=9 from=root text=yes\" about=name=\"a kind=b\"\n- from=ann text=two words"
+            )
+        );
     }
 
     #[test]

@@ -433,7 +433,11 @@ impl Operation for PulseList {
         let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
         // Its nodes with what they take.
         let watch = |selection: Selection| {
-            if selection.resource.is_nodes() { cluster.watch_measured(selection) } else { cluster.watch(selection) }
+            if selection.resource.is_nodes() {
+                cluster.watch_measured(selection)
+            } else {
+                cluster.watch(selection)
+            }
         };
         let told = watch_all(&cluster, watch, &PULSES, &input.query()).await?;
         let (sender, feed): (TableSender, TableFeed) = feed();

@@ -149,7 +149,7 @@ struct Hall {
 
 impl Hall {
     fn tell(&self, name: &Arc<str>, phase: Phase) {
-        let sources = vec![SourceState { cluster: name.clone(), phase }];
+        let sources = vec![SourceState::new(name.clone(), phase)];
         self.sender.merge(TableDelta { sources, ..TableDelta::default() });
     }
 

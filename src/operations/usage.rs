@@ -9,9 +9,9 @@ use compact_str::CompactString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Deck;
 use super::input::{Object, Query};
 use super::listing::{self, Page, Wanted};
+use super::{Deck, set};
 use crate::base::clock::seconds;
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
@@ -96,7 +96,7 @@ impl UsageList {
                 Selection::all(nodes, None).selecting(input.query.labels.take(), input.query.fields.take());
             return cluster.rows_measured(selection, listing::PATIENCE).await;
         }
-        let namespace = input.query.within.namespace.clone();
+        let namespace = input.query.namespace.clone();
         // What they ask for is worth knowing where nobody measures what they take.
         let figures = match cluster.usage(Scope::within(namespace.as_deref()), PATIENCE).await {
             Ok(mut reader) => Ok(reader.window().figures.clone()),
@@ -149,26 +149,26 @@ impl Operation for UsageList {
     );
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        input.query.fill(deck).map(drop)
+        input.query.fill(deck)
     }
 
     fn target(input: &Self::Input) -> Target {
         let kind = input.by.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
-        input.query.within.target(&kind, "")
+        input.query.within().target(&kind, "")
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
-        let cluster = input.query.fill(&deck)?;
+        Self::complete(&deck, &mut input)?;
+        if set::is_several(&input.query) {
+            return Err(Error::unsupported(
+                "what is taken is told of one cluster and one namespace at a time",
+            )
+            .next("Name one of each, or every namespace."));
+        }
+        let cluster = input.query.place(&deck)?;
         let listing = Self::listing(&cluster, &mut input).await?;
-        let wanted = Wanted {
-            faults: input.query.faults,
-            filter: input.query.filter.take(),
-            limit: input.query.limit,
-            cursor: input.query.cursor.take(),
-            namespaces: input.by != By::Node && input.query.within.namespace.is_none(),
-            now: cx.now().as_second(),
-            ..Wanted::default()
-        };
+        let namespaces = input.by != By::Node && input.query.namespace.is_none();
+        let wanted = Wanted { namespaces, ..Wanted::of(&input.query, &cx) };
         tokio::task::spawn_blocking(move || listing::paged(listing, &wanted))
             .await
             .map_err(Error::internal)?

@@ -88,7 +88,8 @@ impl Among {
         if self.open.contains_key(&from) {
             return;
         }
-        let (mut feed, told, whose) = (self.cluster.watch_measured(selection), self.told.clone(), from.clone());
+        let (mut feed, told, whose) =
+            (self.cluster.watch_measured(selection), self.told.clone(), from.clone());
         let task = tokio::spawn(async move {
             while let Some(delta) = feed.next().await {
                 if told.send((whose.clone(), delta)).await.is_err() {
@@ -106,7 +107,7 @@ impl Among {
     fn tell(&self, name: Option<&str>, phase: Phase) {
         let cluster = self.cluster.name();
         let source = name.map_or_else(|| cluster.clone(), |name| format!("{cluster}/{name}").into());
-        let sources = vec![SourceState { cluster: source, phase }];
+        let sources = vec![SourceState::new(source, phase)];
         self.sender.merge(TableDelta { sources, ..TableDelta::default() });
     }
 

@@ -239,7 +239,7 @@ impl App {
             Event::Message(said)
                 if said.kind != MessageKind::Point && !said.from.same_as(&self.shared.actor) =>
             {
-                let text = SafeText::new(&format!("{}: {}", said.from.name, said.text));
+                let text = SafeText::new(&format!("{}: {}", said.from, said.text));
                 let next = Some(":messages has all of it.".to_owned());
                 self.show(Flash { level: Level::Info, text: text.to_string(), next }, 15, false);
             }

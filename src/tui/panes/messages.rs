@@ -45,6 +45,22 @@ fn about(message: &Value) -> String {
     ["cluster", "namespace", "kind", "name"].into_iter().filter_map(part).collect::<Vec<_>>().join("/")
 }
 
+/// `agent claude`: an agent may be called as a person is.
+fn sender(message: &Value) -> String {
+    let part = |name: &str| message["from"][name].as_str().unwrap_or_default();
+    format!("{} {}", part("kind"), part("name")).trim().to_owned()
+}
+
+/// All of a message.
+fn whole(message: &Value) -> String {
+    let word = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+    let lines =
+        [("from", sender(message)), ("to", word("to")), ("about", about(message)), ("at", word("at"))];
+    let said = lines.iter().filter(|(_, value)| !value.is_empty());
+    let head: String = said.map(|(name, value)| format!("{name:<7}{value}\n")).collect();
+    format!("{head}\n{}", word("text"))
+}
+
 fn row(message: &Value) -> Option<Arc<Row>> {
     let number = message["number"].as_u64()?.to_string();
     let text = |text: &str| if text.is_empty() { Cell::Unknown } else { Cell::text(text) };
@@ -54,7 +70,7 @@ fn row(message: &Value) -> Option<Arc<Row>> {
     Some(Arc::new(Row {
         key: RowKey::new("", "", &number),
         cells: [
-            text(message["from"]["name"].as_str().unwrap_or_default()),
+            text(&sender(message)),
             text(word("to")),
             Cell::status(word("kind"), tone),
             text(word("text")),
@@ -112,7 +128,7 @@ impl Content for Messages {
         let number = selected.uid.parse::<u64>().ok();
         let found = self.all.iter().find(|m| m["number"].as_u64() == number);
         if let Some(message) = found {
-            cx.push(Box::new(TextPane::value("message", selected.uid.to_string(), message)));
+            cx.push(Box::new(TextPane::fixed("message", selected.uid.to_string(), whole(message))));
         }
         Handled::Yes
     }
@@ -123,7 +139,7 @@ impl Content for Messages {
 
     fn focus(&self, grid: &Grid) -> PaneFocus {
         PaneFocus {
-            selected: grid.selected().map(|r| json!({ "kind": "message", "number": r.uid })),
+            selected: grid.selected().map(|r| json!({ "kind": "message", "name": r.uid })),
             ..PaneFocus::default()
         }
     }
@@ -139,14 +155,15 @@ mod tests {
             "number": 7, "from": {"name": "claude", "kind": "agent"}, "kind": "note", "text": "it lacks memory",
             "about": {"cluster": "eu-1", "namespace": "shop", "kind": "pod", "name": "web-1"}, "at": "2026-01-01T00:00:00Z",
         });
-        let asked =
-            json!({"number": 8, "from": {"name": "alice"}, "to": "claude", "kind": "ask", "text": "why?"});
-        let delta = Messages::default().rows(&json!({ "messages": [said, asked, {}] }));
+        let asked = json!({"number": 8, "from": {"name": "alice", "kind": "person"}, "to": "claude", "kind": "ask", "text": "why?"});
+        let delta = Messages::default().rows(&json!({ "messages": [said, asked.clone(), {}] }));
         assert_eq!(delta.upserts.len(), 2);
         assert_eq!(delta.upserts[0].cells[3], Cell::text("it lacks memory"));
         assert_eq!(delta.upserts[0].cells[4], Cell::text("eu-1/shop/pod/web-1"));
         assert_eq!(delta.upserts[1].cells[1], Cell::text("claude"));
         assert_eq!(delta.upserts[1].cells[2], Cell::status("ask", Tone::Highlight));
         assert_eq!(delta.upserts[1].cells[4], Cell::Unknown);
+        assert_eq!(delta.upserts[0].cells[0], Cell::text("agent claude"));
+        assert_eq!(whole(&asked), "from   person alice\nto     claude\n\nwhy?");
     }
 }
