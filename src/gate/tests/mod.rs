@@ -190,15 +190,19 @@ impl Operation for Batch {
     }
 }
 
-/// Several reads as one.
-struct Look;
+/// Several reads as one; `EACH` asks leave for each of them by itself.
+struct Look<const EACH: bool>;
 
-impl Operation for Look {
+impl<const EACH: bool> Operation for Look<EACH> {
     type Deck = World;
     type Input = Several;
     type Output = Value;
 
-    const SPEC: Spec = Spec::observe("thing_look", "/v1/things", "Look at several.");
+    const SPEC: Spec = if EACH {
+        Spec::observe("thing_look", "/v1/things", "Look at several.").asking_each()
+    } else {
+        Spec::observe("thing_survey", "/v1/surveys", "Look at all of several.")
+    };
 
     fn target(_: &Several) -> Target {
         Target::kubernetes("eu-1", "shop", "deployment", "")
@@ -223,7 +227,8 @@ static DEFINITIONS: &[Definition<World>] = &[
     define::<Delete>(),
     define::<Panic>(),
     define::<Batch>(),
-    define::<Look>(),
+    define::<Look<true>>(),
+    define::<Look<false>>(),
 ];
 
 /// A gate, its parts, and those who use it.

@@ -100,4 +100,10 @@ async fn of_several_reads_those_go_on_that_may() {
     let error = d.ana.call(look(&["thing_get prod"])).await.unwrap_err();
     assert_eq!(error.code, Code::PermissionDenied);
     assert!(d.ana.call(look(&["thing_get api", "thing_scale api"])).await.is_err());
+    // A read that does not ask for each is refused whole.
+    let survey = Request::new("thing_survey", json!({ "parts": ["thing_get api", "thing_get prod"] }));
+    let error = d.ana.call(survey).await.unwrap_err();
+    assert!(error.code == Code::PermissionDenied && error.message.contains("not-prod"), "{error:?}");
+    let survey = Request::new("thing_survey", json!({ "parts": ["thing_get api"] }));
+    assert!(matches!(d.ana.call(survey).await.unwrap(), Reply::Done { .. }));
 }
