@@ -166,7 +166,7 @@ impl App {
         let from = self.tabs.current;
         if to >= self.tabs.all.len() {
             let flash = Flash::info(format!("there is no tab {}", to + 1));
-            return self.flash(flash.next("Ctrl-t opens one."));
+            return self.flash(flash.next("Alt-t opens one."));
         }
         if to == from {
             return;
@@ -185,7 +185,7 @@ impl App {
     pub(super) fn step_tab(&mut self, by: usize) {
         let count = self.tabs.all.len();
         if count == 1 {
-            return self.flash(Flash::info("this is the only tab").next("Ctrl-t opens another."));
+            return self.flash(Flash::info("this is the only tab").next("Alt-t opens another."));
         }
         self.go_to_tab((self.tabs.current + by) % count);
     }
