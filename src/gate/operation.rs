@@ -46,8 +46,9 @@ pub trait Operation: Send + Sync + 'static {
     }
 
     /// The calls that this one is made of, for an operation that makes several as one: the policy rules on each of them,
-    /// and the handler runs them by [`Context::run_part`]. A read of several things is one as soon as one of them may be
-    /// read, and its handler has leave for each by [`Context::admit_part`].
+    /// and the handler runs them by [`Context::run_part`]. All of them must be allowed, and the call
+    /// itself; but a read whose [`Spec::asks_each`] is set begins where one of them is, and asks leave for each by
+    /// [`Context::admit_part`].
     fn parts(_input: &Self::Input) -> Result<Vec<Part>> {
         Ok(Vec::new())
     }
