@@ -17,8 +17,8 @@ use futures::future::BoxFuture;
 use http::{HeaderValue, Uri};
 use http_body_util::Full;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
 use super::error::{Error, Result};
-use super::sockets::{Socket, Sockets};
+use super::sockets::{Shared, Socket, Sockets};
 
 /// Name lookup, TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(7);
@@ -66,7 +66,7 @@ pub(super) fn connector(dialing: Dialing<'_>) -> Result<Timed, String> {
     } else {
         builder.enable_http1().wrap_connector(dial)
     };
-    Ok(Timed { inner, dialled: Arc::default(), sockets: Sockets::default() })
+    Ok(Timed { inner, dialled: Arc::default(), sockets: Sockets::default(), shared: Shared::default() })
 }
 
 /// Makes the client that all requests to one cluster share.
@@ -192,6 +192,7 @@ pub(super) struct Timed {
     /// How often it has dialled: a request that had to wait for that says nothing of the server's latency.
     dialled: Arc<AtomicU64>,
     sockets: Sockets,
+    shared: Shared,
 }
 
 impl Timed {
@@ -218,11 +219,15 @@ impl Service<Uri> for Timed {
     fn call(&mut self, to: Uri) -> Self::Future {
         self.dialled.fetch_add(1, Ordering::Relaxed);
         let (connecting, sockets) = (self.inner.call(to), self.sockets.clone());
+        let (shared, before) = (self.shared.clone(), self.shared.made());
         Box::pin(async move {
-            match tokio::time::timeout(CONNECT, connecting).await {
-                Ok(connected) => connected.map(|stream| sockets.count(stream)),
-                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            let connected = tokio::time::timeout(CONNECT, connecting).await;
+            let socket = sockets.count(connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??);
+            if !socket.connected().is_negotiated_h2() {
+                return Ok(socket);
             }
+            let kept = shared.claim(socket, before).await;
+            kept.ok_or_else(|| "another connection was there first".into())
         })
     }
 }

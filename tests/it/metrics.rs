@@ -34,11 +34,23 @@ fn raw(bed: &Bed, path: &str) -> Value {
     serde_json::from_str(&bed.kubectl(&["get", "--raw", &path], None)).unwrap()
 }
 
-/// Nanocores rounded up to millicores, kibibytes as they are shown: what the metrics API writes, by hand.
+/// Nanocores rounded up to millicores, kibibytes as they are shown: what the metrics API writes, by hand. It writes whole
+/// mebibytes and whole cores as such, where it can do so without loss.
 fn shown(usages: &[&Value]) -> [String; 2] {
     let number = |usage: &Value, resource: &str| -> u64 {
         let text = usage[resource].as_str().unwrap();
-        text.trim_end_matches(char::is_alphabetic).parse::<u64>().unwrap()
+        let digits = text.trim_end_matches(char::is_alphabetic);
+        let unit = match (resource, &text[digits.len()..]) {
+            (_, "n" | "Ki") | ("memory", "") => 1,
+            (_, "u") => 1_000,
+            (_, "m") => 1_000_000,
+            ("cpu", "") => 1_000_000_000,
+            (_, "Mi") => 1024,
+            (_, "Gi") => 1024 * 1024,
+            (_, unit) => panic!("{resource} in {unit}: {usage}"),
+        };
+        let number = digits.parse::<u64>().unwrap() * unit;
+        if resource == "memory" && text == digits { number / 1024 } else { number }
     };
     let nano: u64 = usages.iter().map(|u| number(u, "cpu")).sum();
     let kibi: u64 = usages.iter().map(|u| number(u, "memory")).sum();

@@ -35,29 +35,21 @@ impl Deck {
         (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
     }
 
-    /// Decides about the only call that waits.
+    /// Decides about the only call that waits; where its target changed meanwhile, about what takes its place.
     fn decide(&self, decision: &str) {
-        let mut id = String::new();
-        wait_until(10, "a held call", || {
+        let mut state = Value::Null;
+        wait_until(60, "decision", || {
             let (_, list, _) = self.qd(&["approval", "list"]);
-            id = list["approvals"][0]["approval"].as_str().unwrap_or_default().to_owned();
-            !id.is_empty()
+            let Some(id) = list["approvals"][0]["approval"].as_str() else { return false };
+            let (_, card, _) = self.qd(&["approval", "get", id]);
+            let hash = card["preview_hash"].as_str().unwrap();
+            let arguments = ["approval", "decide", id, "--decision", decision, "--preview-hash", hash];
+            let (code, decided, said) = self.qd(&[&arguments[..], &["--reason", "so be it"]].concat());
+            assert_eq!(code, 0, "{said}");
+            state = decided["state"].clone();
+            state != "void"
         });
-        let (_, card, _) = self.qd(&["approval", "get", &id]);
-        let hash = card["preview_hash"].as_str().unwrap();
-        let decide = [
-            "approval",
-            "decide",
-            &id,
-            "--decision",
-            decision,
-            "--preview-hash",
-            hash,
-            "--reason",
-            "so be it",
-        ];
-        let (code, _, said) = self.qd(&decide);
-        assert_eq!(code, 0, "{said}");
+        assert_eq!(state, if decision == "deny" { "denied" } else { "consumed" });
     }
 }
 
