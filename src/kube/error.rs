@@ -97,9 +97,9 @@ impl Error {
             Error::NoCurrentContext => {
                 Some("Name a context, or run `kubectl config use-context NAME`.".into())
             }
-            Error::UnknownContext { nearest: n, .. } => {
-                Some(nearest(n).unwrap_or_else(|| "List the contexts with cluster_list.".into()))
-            }
+            Error::UnknownContext { nearest: n, .. } => Some(nearest(n).unwrap_or_else(|| {
+                "`:clusters` on the screen, and cluster_list, show which there are.".into()
+            })),
             Error::UnknownKind { nearest: n, .. } => {
                 Some(nearest(n).unwrap_or_else(|| "List the kinds with kind_list.".into()))
             }

@@ -6,6 +6,7 @@ mod approval;
 mod audit;
 mod batch;
 mod call;
+mod charge;
 mod cluster;
 mod command;
 mod common;
@@ -96,6 +97,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     operation::LIST,
     overview::LIST,
     pod::LIST,
+    pulse::LIST,
     rbac::LIST,
     reference::LIST,
     resource::LIST,

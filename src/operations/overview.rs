@@ -1,26 +1,23 @@
-//! Operations that look at several kinds at once: every workload in one table, and how many of each kind are well.
+//! Operations that look at several kinds at once: every workload in one table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use compact_str::CompactString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::input::{Query, Within};
+use super::input::Query;
 use super::listing::{self, Page, Wanted};
-use super::pulse::Charge;
 use super::{Deck, set};
 use crate::base::Result;
 use crate::gate::{Context, Definition, Operation, Part, Spec, Target, Watch, define};
 use crate::kube::{Cluster, Listing, Selection};
 use crate::rows::{
-    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone,
-    feed, spark,
+    Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, TableSender, Tone, feed,
 };
 
-pub const LIST: &[Definition<Deck>] = &[define::<WorkloadList>(), define::<PulseList>()];
+pub const LIST: &[Definition<Deck>] = &[define::<WorkloadList>()];
 
 /// Singular, and as discovery resolves it without doubt.
 const WORKLOADS: [(&str, &str); 6] = [
@@ -32,28 +29,15 @@ const WORKLOADS: [(&str, &str); 6] = [
     ("pod", "pods"),
 ];
 
-const PULSES: [(&str, &str); 10] = [
-    ("node", "nodes"),
-    ("namespace", "namespaces"),
-    ("deployment", "deployments.apps"),
-    ("statefulset", "statefulsets.apps"),
-    ("daemonset", "daemonsets.apps"),
-    ("replicaset", "replicasets.apps"),
-    ("job", "jobs.batch"),
-    ("pod", "pods"),
-    ("persistentvolumeclaim", "persistentvolumeclaims"),
-    ("event", "events"),
-];
-
 /// Rows of one kind as they are told, with its columns.
-struct Told {
-    kind: usize,
-    columns: Arc<[Column]>,
-    delta: TableDelta,
+pub(super) struct Told {
+    pub kind: usize,
+    pub columns: Arc<[Column]>,
+    pub delta: TableDelta,
 }
 
 /// Watches several kinds of a cluster; a kind that the cluster does not have is left out.
-async fn watch_all(
+pub(super) async fn watch_all(
     cluster: &Arc<Cluster>,
     watch: impl Fn(Selection) -> TableFeed,
     kinds: &'static [(&'static str, &'static str)],
@@ -90,10 +74,10 @@ async fn watch_all(
 
 /// The phases of several kinds as one: the worst.
 #[derive(Default)]
-struct Phases(HashMap<usize, Phase>);
+pub(super) struct Phases(HashMap<usize, Phase>);
 
 impl Phases {
-    fn take(&mut self, kind: usize, sources: &[SourceState]) -> Option<Phase> {
+    pub fn take(&mut self, kind: usize, sources: &[SourceState]) -> Option<Phase> {
         let last = sources.last()?;
         self.0.insert(kind, last.phase.clone());
         let rank = |phase: &&Phase| match phase {
@@ -266,210 +250,6 @@ async fn merge_workloads(mut told: mpsc::Receiver<Told>, sender: TableSender, cl
     }
 }
 
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
-#[schemars(deny_unknown_fields)]
-pub struct PulseListInput {
-    #[serde(flatten)]
-    #[command(flatten)]
-    pub within: Within,
-    /// Of every namespace.
-    #[arg(long, short = 'A')]
-    #[serde(default)]
-    pub all_namespaces: bool,
-}
-
-impl PulseListInput {
-    fn query(&self) -> Query {
-        let Within { cluster, namespace } = self.within.clone();
-        Query { cluster, namespace, all_namespaces: self.all_namespaces, ..Query::default() }
-    }
-}
-
-/// How many there are of each kind, and how many of them need a look.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct PulseListOutput {
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<Vec<String>>,
-    /// Of the nodes that are measured: `1617m of 2000m (80 %)`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<String>,
-}
-
-struct PulseList;
-
-fn pulse_columns() -> Arc<[Column]> {
-    [
-        Column::new("TOTAL", ColumnKind::Number).rank(1),
-        Column::new("WELL", ColumnKind::Number).rank(1),
-        Column::new("WAITING", ColumnKind::Number).rank(2),
-        Column::new("FAILING", ColumnKind::Number).rank(1),
-        Column::new("CHART", ColumnKind::Status).rank(0),
-        Column::new("LATELY", ColumnKind::Status).rank(3),
-    ]
-    .into()
-}
-
-/// The counts of one kind, and what its faults were before.
-#[derive(Default)]
-struct Pulse {
-    tones: HashMap<RowKey, Tone>,
-    lately: Vec<u64>,
-}
-
-/// Cells of a chart.
-const WIDTH: usize = 30;
-/// How many counts back the line goes.
-pub const LATELY: usize = 24;
-
-impl Pulse {
-    fn take(&mut self, delta: &TableDelta) {
-        if delta.reset {
-            self.tones.clear();
-        }
-        for key in &delta.removed {
-            self.tones.remove(key);
-        }
-        for row in &delta.upserts {
-            self.tones.insert(row.key.clone(), row.tone);
-        }
-        let failing = self.faults().1 as u64;
-        if self.lately.last() != Some(&failing) {
-            self.lately.push(failing);
-            let over = self.lately.len().saturating_sub(LATELY);
-            self.lately.drain(..over);
-        }
-    }
-
-    fn faults(&self) -> (usize, usize) {
-        let count = |wanted: Tone| self.tones.values().filter(|tone| **tone == wanted).count();
-        (count(Tone::Pending), count(Tone::Error))
-    }
-
-    fn counts(&self) -> [usize; 4] {
-        let (waiting, failing) = self.faults();
-        let total = self.tones.len();
-        [total, total - waiting - failing, waiting, failing]
-    }
-
-    fn row(&self, cluster: &Arc<str>, kind: &str) -> Row {
-        let [total, well, waiting, failing] = self.counts();
-        let tone = match (failing, waiting) {
-            (0, 0) => Tone::Normal,
-            (0, _) => Tone::Pending,
-            _ => Tone::Error,
-        };
-        let number = |n: usize| Cell::Number(i64::try_from(n).unwrap_or(i64::MAX));
-        let cells = [
-            number(total),
-            number(well),
-            number(waiting),
-            number(failing),
-            Cell::Status(chart(total, well, waiting), tone),
-            Cell::Status(spark::line(&self.lately), if failing > 0 { Tone::Error } else { Tone::Dim }),
-        ];
-        Row { key: RowKey::new(cluster.clone(), "", kind), cells: cells.into(), tone, uid: "".into() }
-    }
-}
-
-/// Well, waiting and failing as one bar. What is there has at least one cell.
-fn chart(total: usize, well: usize, waiting: usize) -> CompactString {
-    if total == 0 {
-        return "·".repeat(WIDTH).into();
-    }
-    let share = |n: usize| if n == 0 { 0 } else { (n * WIDTH / total).max(1) };
-    let failing = share(total - well - waiting);
-    let waiting = share(waiting);
-    let well = WIDTH.saturating_sub(failing + waiting);
-    format!("{}{}{}", "█".repeat(well), "▒".repeat(waiting), "░".repeat(failing)).into()
-}
-
-impl Operation for PulseList {
-    type Deck = Deck;
-    type Input = PulseListInput;
-    type Output = PulseListOutput;
-
-    const SPEC: Spec = Spec::observe(
-        "pulse_list",
-        "/v1/pulses",
-        "Count the objects of the kinds that matter: how many are well, waiting and failing.",
-    );
-    const WATCH: bool = true;
-
-    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        input.within.fill_or_all(deck, input.all_namespaces).map(drop)
-    }
-
-    fn target(input: &Self::Input) -> Target {
-        input.within.target("pulse", "")
-    }
-
-    async fn run(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Self::Output> {
-        let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
-        let (mut rows, mut charge) = (Vec::new(), Charge::default());
-        for (kind, id) in PULSES {
-            let Ok(resource) = cluster.resolve(id).await else { continue };
-            let selection: Selection = input.query().selection(resource, None)?;
-            let listing = match kind {
-                "node" => cluster.rows_measured(selection, listing::PATIENCE).await?,
-                _ => cluster.rows(selection, listing::PATIENCE).await?,
-            };
-            let mut pulse = Pulse::default();
-            let told = TableDelta { upserts: listing.rows, ..TableDelta::default() };
-            pulse.take(&told);
-            if kind == "node" {
-                charge.take(&listing.columns, &told);
-            }
-            let counts = pulse.counts().map(|n| n.to_string());
-            rows.push(std::iter::once(kind.to_owned()).chain(counts).collect());
-        }
-        let [cpu, memory] = charge.words().map_or([None, None], |words| words.map(Some));
-        let columns = vec!["KIND", "TOTAL", "WELL", "WAITING", "FAILING"];
-        Ok(PulseListOutput { columns, rows, cpu, memory })
-    }
-
-    async fn watch(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Watch> {
-        let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
-        // Its nodes with what they take.
-        let watch = |selection: Selection| {
-            if selection.resource.is_nodes() {
-                cluster.watch_measured(selection)
-            } else {
-                cluster.watch(selection)
-            }
-        };
-        let told = watch_all(&cluster, watch, &PULSES, &input.query()).await?;
-        let (sender, feed): (TableSender, TableFeed) = feed();
-        sender.merge(TableDelta { columns: Some(pulse_columns()), ..TableDelta::default() });
-        let name = cluster.name().clone();
-        tokio::spawn(async move {
-            let (mut told, mut phases) = (told, Phases::default());
-            let mut pulses: HashMap<usize, Pulse> = HashMap::new();
-            let mut charge = Charge::default();
-            while let Some(Told { kind, columns, delta }) = tokio::select! {
-                told = told.recv() => told,
-                () = sender.closed() => None,
-            } {
-                let pulse = pulses.entry(kind).or_default();
-                pulse.take(&delta);
-                let mut rows = vec![Arc::new(pulse.row(&name, PULSES[kind].0))];
-                if PULSES[kind].0 == "node" && charge.take(&columns, &delta) {
-                    rows.extend(charge.rows(&name));
-                }
-                let phase = phases.take(kind, &delta.sources);
-                let sources = phase.map(|phase| SourceState::new(name.clone(), phase));
-                sender.merge(TableDelta {
-                    upserts: rows,
-                    sources: sources.into_iter().collect(),
-                    ..TableDelta::default()
-                });
-            }
-        });
-        Ok(Watch::table(feed))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,22 +279,5 @@ mod tests {
             vec![Cell::Ratio(0, 1), Cell::status("CrashLoopBackOff", Tone::Error)],
         );
         assert_eq!((pod.2.as_str(), pod.3), ("CrashLoopBackOff", Tone::Error));
-    }
-
-    #[test]
-    fn a_pulse_counts_what_is_there_now() {
-        let delta = |names: &[(&str, Tone)], removed: &[&str]| TableDelta {
-            upserts: names.iter().map(|(n, tone)| Arc::new(row(n, vec![], *tone))).collect(),
-            removed: removed.iter().map(|n| RowKey::new("c", "shop", n)).collect(),
-            ..TableDelta::default()
-        };
-        let mut pulse = Pulse::default();
-        pulse.take(&delta(&[("a", Tone::Normal), ("b", Tone::Error), ("c", Tone::Pending)], &[]));
-        assert_eq!(pulse.counts(), [3, 1, 1, 1]);
-        pulse.take(&delta(&[("b", Tone::Normal)], &["c"]));
-        assert_eq!(pulse.counts(), [2, 2, 0, 0]);
-        assert_eq!(pulse.lately, [1, 0]);
-        assert_eq!(chart(0, 0, 0), "·".repeat(30));
-        assert_eq!(chart(1000, 999, 0).chars().filter(|c| *c == '░').count(), 1, "one of many is seen");
     }
 }

@@ -213,7 +213,8 @@ async fn opened(hall: &Hall, member: &Arc<Member>, open: &Open) -> Result<TableF
         };
         attempt += 1;
         let since = *since.get_or_insert_with(|| jiff::Timestamp::now().as_second());
-        hall.tell(&member.name, Phase::Reconnecting { reason: error.message, since, attempt });
+        let next = error.next_step().to_owned();
+        hall.tell(&member.name, Phase::Reconnecting { reason: error.message, next, since, attempt });
         tokio::time::sleep(pauses.next().unwrap_or(STRAGGLERS)).await;
     }
 }

@@ -114,8 +114,15 @@ pub enum Phase {
     Live,
     /// Watching is not possible: listed again every `every_seconds`.
     Polling { every_seconds: u32, reason: String },
-    /// The stream broke; what is shown may be old. `since`: seconds since the epoch.
-    Reconnecting { reason: String, since: i64, attempt: u32 },
+    /// The stream broke; what is shown may be old. `next`: what a person may do meanwhile, if anything.
+    /// `since`: seconds since the epoch.
+    Reconnecting {
+        reason: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        next: String,
+        since: i64,
+        attempt: u32,
+    },
     /// No rows and no more tries until someone asks.
     Failed { error: crate::base::Error },
 }

@@ -1,13 +1,16 @@
 //! The console beside its peers, in one run: start, memory, idle CPU, filter, key to frame.
 //!
 //! ```text
-//! cargo bench --bench peers -- [--pods 2000,10000,50000] [--only qd,k9s,sofka] [--rounds 3] [--json FILE]
+//! cargo bench --bench peers -- [--pods 2000,10000,50000] [--only qd,k9s,sofka] [--rounds 3] [--aged 0] [--json FILE]
 //! ```
 //!
 //! Each tool runs in a pty of 200×50 against the same API server (the test bed's, with simulated nodes) and is read
 //! through a terminal emulator: a number counts once the screen shows it. Beside them runs a plain reader, which asks for
 //! the protobuf stream of all pods and only counts bytes: the least time that this server allows. k9s and sofka are
 //! found in the test bed's cache or on the PATH; one that is not there is said to be missing.
+//!
+//! Young rows have ages that change each second, and a screen that shows them is not idle: `--aged 610` waits until those
+//! at the top are older than ten minutes, from where on their ages change once in ten minutes at most.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,11 +41,13 @@ struct Options {
     pods: Vec<u64>,
     only: Option<Vec<String>>,
     rounds: usize,
+    /// Seconds that the first pods are old when they are looked at.
+    aged: u64,
     json: Option<String>,
 }
 
 fn options() -> Options {
-    let mut options = Options { pods: vec![2_000], only: None, rounds: 3, json: None };
+    let mut options = Options { pods: vec![2_000], only: None, rounds: 3, aged: 0, json: None };
     let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
@@ -52,6 +57,7 @@ fn options() -> Options {
             }
             "--only" => options.only = Some(value().split(',').map(str::to_owned).collect()),
             "--rounds" => options.rounds = value().parse().expect("a number of rounds"),
+            "--aged" => options.aged = value().parse().expect("seconds"),
             "--json" => options.json = Some(value()),
             other => panic!("unknown option {other}; see the head of tests/bench/main.rs"),
         }
@@ -63,12 +69,15 @@ fn main() {
     let options = options();
     let mut report = Vec::new();
     let bed = Bed::up("bench", &["--scale", "--nodes", "20"]);
-    let mut made = 0;
+    let (mut made, began) = (0, Instant::now());
     for &pods in &options.pods {
         assert!(pods >= made, "--pods must grow");
         bed.command(&format!("pods {} {made}", pods - made));
         made = pods;
         settle(&bed, pods);
+        while began.elapsed().as_secs() < options.aged {
+            pause(1_000);
+        }
         report.push(measure(&bed, pods, &options));
     }
     if let Some(file) = &options.json {
@@ -157,8 +166,11 @@ struct Round {
 /// One start of one tool: until the title counts every pod, at rest, filtering, moving the cursor.
 fn round(tool: &Tool, program: &str, bed: &Bed, pods: u64) -> Round {
     let home = tempfile::tempdir().unwrap();
+    // The test bed writes its logs beside its own, and who watches that file for changes would be woken by them.
+    let kubeconfig = home.path().join("kubeconfig");
+    std::fs::copy(&bed.kubeconfig, &kubeconfig).unwrap();
     let began = Instant::now();
-    let terminal = Terminal::start(program, tool.arguments, home.path(), &bed.kubeconfig);
+    let terminal = Terminal::start(program, tool.arguments, home.path(), &kubeconfig);
     let first = terminal.until(120, |screen| screen.contains("web-0")).duration_since(began).as_secs_f64();
     let all =
         terminal.until(180, |screen| tool.count(screen) == Some(pods)).duration_since(began).as_secs_f64();

@@ -126,14 +126,14 @@ impl Terminal {
         seen.at
     }
 
-    /// User and system time used so far, in seconds.
+    /// Time on a processor so far, of all threads, in seconds (proc(5): the first field of schedstat, in nanoseconds).
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let after_name = &stat[stat.rfind(')').unwrap() + 2..];
-        let fields: Vec<&str> = after_name.split(' ').collect();
-        // proc(5): utime and stime are fields 14 and 15, in ticks of 1/100 s; the name ended field 2.
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        ticks as f64 / 100.0
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let spent = |thread: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
+            let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        };
+        threads.filter_map(spent).sum::<f64>() / 1e9
     }
 
     /// Resident memory in MiB.

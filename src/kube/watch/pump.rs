@@ -188,9 +188,11 @@ impl Pump {
             Some(next) if error.code == base::Code::Unauthenticated => format!("{}. {next}", error.message),
             _ => error.message.clone(),
         };
+        let next = error.next_step().to_owned();
         self.hub.set_trouble(error);
         self.hub.set_phase(Phase::Reconnecting {
             reason,
+            next,
             since: *self.broken_since.get_or_insert_with(|| Timestamp::now().as_second()),
             attempt: self.failures,
         });

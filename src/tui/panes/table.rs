@@ -213,9 +213,8 @@ impl<C: Content> TablePane<C> {
         if let Some(error) = self.failure() {
             return (error.message.clone(), format!("{} Ctrl-r tries again.", error.next_step()));
         }
-        let phase = self.grid.table().sources().values().find_map(|phase| words::state(phase, false, 0));
-        match phase {
-            Some((state, _)) => (state, "rows appear as they come".to_owned()),
+        match self.grid.table().sources().values().find_map(words::awaited) {
+            Some(awaited) => awaited,
             None if !self.heard => (format!("asking for {name}…"), "rows appear as they come".to_owned()),
             None => self.content.empty(),
         }

@@ -39,6 +39,7 @@ pub fn state(phase: &Phase, any: bool, now: i64) -> Option<(String, bool)> {
         Phase::Loading { seen, expected: Some(all) } => {
             (format!("loading {} of {}…", thousands(*seen as usize), thousands(*all as usize)), false)
         }
+        Phase::Loading { seen: 0, expected: None } => ("loading…".to_owned(), false),
         Phase::Loading { seen, expected: None } => (format!("loading {}…", thousands(*seen as usize)), false),
         Phase::Polling { every_seconds, reason } => {
             (format!("polling every {every_seconds} s ({reason})"), true)
@@ -50,6 +51,20 @@ pub fn state(phase: &Phase, any: bool, now: i64) -> Option<(String, bool)> {
         }
         Phase::Failed { error } => (error.message.clone(), true),
     })
+}
+
+/// Why rows are not there yet, and what to do; `None` where nothing is awaited.
+pub fn awaited(phase: &Phase) -> Option<(String, String)> {
+    let (what, _) = state(phase, false, 0)?;
+    let next = match phase {
+        // A reason that must be heard in a title too has the step already.
+        Phase::Reconnecting { reason, next, .. } if !reason.contains(next.as_str()) => {
+            format!("{next} Ctrl-r tries at once.")
+        }
+        Phase::Reconnecting { .. } => "Ctrl-r tries at once.".to_owned(),
+        _ => "rows appear as they come".to_owned(),
+    };
+    Some((what, next))
 }
 
 /// Why there are no rows, and below it what changes that: each centred, and folded where it is too long for a line.
@@ -100,9 +115,12 @@ mod tests {
     #[test]
     fn only_what_is_live_needs_no_words() {
         assert_eq!(state(&Phase::Live, true, 0), None);
-        let broken = Phase::Reconnecting { reason: "reset".into(), since: 40, attempt: 2 };
+        let broken =
+            Phase::Reconnecting { reason: "reset".into(), next: "Wait.".into(), since: 40, attempt: 2 };
         assert_eq!(state(&broken, true, 100), Some(("stale since 60s, reconnecting: reset".into(), true)));
         assert_eq!(state(&broken, false, 100), Some(("trying again: reset".into(), true)));
+        let told = awaited(&broken).unwrap();
+        assert_eq!(told, ("trying again: reset".into(), "Wait. Ctrl-r tries at once.".into()));
         let loading = Phase::Loading { seen: 1200, expected: Some(3000) };
         assert_eq!(state(&loading, false, 0), Some(("loading 1,200 of 3,000…".into(), false)));
     }

@@ -92,16 +92,9 @@ impl Resources {
             let next = error.next_step().to_owned();
             return (error.message.clone(), format!("{next} Ctrl-r tries again."));
         }
-        let loading = self.grid.table().sources().values().find_map(|phase| match phase {
-            Phase::Connecting => Some("connecting…".to_owned()),
-            Phase::Loading { seen, .. } => {
-                Some(format!("loading {plural}, {} so far…", thousands(*seen as usize)))
-            }
-            Phase::Reconnecting { reason, .. } => Some(format!("reconnecting: {reason}")),
-            _ => None,
-        });
-        if let Some(words) = loading.filter(|_| !some) {
-            return (words, "rows appear as they come".to_owned());
+        let awaited = self.grid.table().sources().values().find_map(words::awaited);
+        if let Some(awaited) = awaited.filter(|_| !some) {
+            return awaited;
         }
         if self.grid.table().sources().is_empty()
             && self.watching.is_some()
