@@ -31,6 +31,7 @@
 //!   names the approval to show instead.
 
 mod approval;
+mod arguments;
 pub mod auth;
 mod call;
 mod canonical;

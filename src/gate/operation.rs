@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::arguments;
 use super::client::Watch;
 use super::context::Context;
 use super::preview::Preview;
 use super::spec::{Effect, OperationInfo, Spec, Talk, Target};
-use crate::base::text::nearest;
 use crate::base::{Error, Result};
 
 /// One verb on one noun. The input struct derives `Deserialize`, `Serialize`, `JsonSchema` and `clap::Args`: its field
@@ -230,7 +230,7 @@ pub fn bind<D: Send + Sync + 'static>(
     definitions
         .into_iter()
         .map(|definition| {
-            Arc::new(Bound { definition, deck: deck.clone(), names: OnceLock::new() }) as Arc<dyn Callable>
+            Arc::new(Bound { definition, deck: deck.clone(), input: OnceLock::new() }) as Arc<dyn Callable>
         })
         .collect()
 }
@@ -238,33 +238,13 @@ pub fn bind<D: Send + Sync + 'static>(
 struct Bound<D: 'static> {
     definition: &'static Definition<D>,
     deck: Arc<D>,
-    names: OnceLock<Vec<String>>,
+    /// The schema of its arguments.
+    input: OnceLock<Value>,
 }
 
 impl<D> Bound<D> {
-    /// Refuses an argument that the operation does not take. The gate does it, and not serde: a flattened struct
-    /// cannot deny unknown fields, and serde knows no nearest name.
-    fn refuse_unknown(&self, arguments: &Value) -> Result<()> {
-        let names = self.names.get_or_init(|| names(&(self.definition.input)()));
-        match arguments.as_object().and_then(|given| given.keys().find(|key| !names.contains(key))) {
-            Some(wrong) => Err(unknown(self.definition.spec.name, wrong, names)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The properties that an object schema has.
-fn names(schema: &Value) -> Vec<String> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.map(|all| all.keys().cloned().collect()).unwrap_or_default()
-}
-
-fn unknown(operation: &str, wrong: &str, names: &[String]) -> Error {
-    let error = Error::invalid(format!("{operation} has no argument {wrong:?}"));
-    match nearest(wrong, names.iter().map(String::as_str)) {
-        Some(name) => error.next(format!("Did you mean {name:?}?")),
-        None if names.is_empty() => error.next("It takes none."),
-        None => error.next(format!("It takes: {}.", names.join(", "))),
+    fn input(&self) -> &Value {
+        self.input.get_or_init(|| (self.definition.input)())
     }
 }
 
@@ -299,7 +279,7 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
     }
 
     fn normalize(&self, arguments: Value) -> Result<Normal> {
-        self.refuse_unknown(&arguments)?;
+        arguments::check(self.definition.spec.name, self.input(), &arguments)?;
         (self.definition.normalize)(&self.deck, arguments)
     }
 
@@ -395,6 +375,8 @@ mod tests {
         assert_eq!(wrong.message, "thing_scale has no argument \"clusters\"");
         assert_eq!(wrong.next_step(), "Did you mean \"cluster\"?");
         assert_eq!(error(json!({ "zzz": 3 })).next_step(), "It takes: replicas, cluster.");
-        assert!(error(json!({ "cluster": "eu-1" })).message.contains("missing field `replicas`"));
+        assert_eq!(error(json!({ "cluster": "eu-1" })).message, "the argument \"replicas\" is missing");
+        let wrong = error(json!({ "replicas": "three" }));
+        assert_eq!(wrong.message, "\"replicas\" must be a whole number of at least 0, not \"three\"");
     }
 }

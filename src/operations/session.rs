@@ -16,7 +16,7 @@ use crate::bus::{Event, MessageKind};
 use crate::gate::{
     Context, Definition, Effect, Frame, Method, Operation, Record, Right, Spec, Talk, Target, Watch, define,
 };
-use crate::session::{Focus, FocusOf, Inbox, ObjectRef, Outgoing, Participant, Posted, Session};
+use crate::session::{Focus, FocusOf, Inbox, MAX_TEXT, ObjectRef, Outgoing, Participant, Posted, Session};
 
 pub const LIST: &[Definition<Deck>] = &[
     define::<FocusGet>(),
@@ -263,10 +263,15 @@ pub struct PostedOutput {
     pub present: usize,
 }
 
-fn posted(deck: &Deck, cx: &Context, outgoing: Outgoing) -> PostedOutput {
+fn posted(deck: &Deck, cx: &Context, outgoing: Outgoing) -> Result<PostedOutput> {
+    let long = outgoing.text.chars().count();
+    if long > MAX_TEXT {
+        let message = format!("the text has {long} characters, and a message at most {MAX_TEXT}");
+        return Err(Error::invalid(message).next("Say the short of it, and where the rest is."));
+    }
     let number = deck.session.post(cx.actor(), outgoing).number;
     let others = deck.session.participants().iter().filter(|p| !p.actor.same_as(cx.actor())).count();
-    PostedOutput { number, present: others }
+    Ok(PostedOutput { number, present: others })
 }
 
 /// An error where the object is surely not there. A server that cannot be asked now, or not by whoever points,
@@ -315,11 +320,11 @@ impl Operation for ObjectPoint {
             field: input.field,
         };
         is_there(&deck, &about).await?;
-        Ok(posted(
+        posted(
             &deck,
             &cx,
             Outgoing { kind: MessageKind::Point, text: input.reason, to: None, about: Some(about) },
-        ))
+        )
     }
 }
 
@@ -379,7 +384,7 @@ impl Operation for MessageSend {
             Meaning::Note => MessageKind::Note,
             Meaning::Ask => MessageKind::Ask,
         };
-        Ok(posted(&deck, &cx, Outgoing { kind, text: input.text, to: input.to, about: input.about }))
+        posted(&deck, &cx, Outgoing { kind, text: input.text, to: input.to, about: input.about })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::bus::{Message, MessageKind};
 /// The most messages kept.
 const MAX: usize = 256;
 /// The longest text kept, in characters.
-const MAX_TEXT: usize = 4000;
+pub const MAX_TEXT: usize = 4000;
 
 /// A message to post.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use crate::base::{Actor, SharedClock};
 use crate::bus::{Bus, CallEvent, CallPhase, Event, Events};
 
 pub use focus::{Focus, ObjectRef};
-pub use messages::{Inbox, Outgoing, Posted};
+pub use messages::{Inbox, MAX_TEXT, Outgoing, Posted};
 pub use participants::{Activity, FocusOf, Participant};
 pub use workspaces::{Workspace, Workspaces};
 

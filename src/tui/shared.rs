@@ -168,6 +168,8 @@ pub struct Pointer {
     pub name: CompactString,
     pub text: SafeText,
     pub at: Timestamp,
+    /// The operator went there: the status line need not offer it any more.
+    pub followed: bool,
 }
 
 impl Shared {
@@ -296,6 +298,7 @@ impl Shared {
                 name,
                 text: SafeText::new(&message.text),
                 at: message.at,
+                followed: false,
             });
         }
         self.happened(Happening {

@@ -253,6 +253,17 @@ fn say(text: &str) {
 /// `qd mcp` where no session is live: one without a screen, which others can join.
 pub async fn mcp(setting: Setting, actor: Actor) -> Result<u8> {
     let host = Host::open(&setting).await?;
+    // An assistant's program shows its user what comes on stderr.
+    let others = super::socket::others(&setting.paths);
+    if setting.session.is_none() && others.len() > 1 {
+        say(&format!(
+            "several sessions are open ({}), and none of them was joined: name one with --session NAME.",
+            others.join(", ")
+        ));
+    }
+    for note in &host.notes {
+        say(note);
+    }
     let core = host.shared.core()?;
     let served =
         mcp::serve_stream(&core, Some(actor), tokio::io::stdin(), tokio::io::stdout(), host.stopping()).await;

@@ -249,11 +249,26 @@ impl App {
 
     /// Goes to where an agent points.
     fn show_me(&mut self) {
-        let Some(pointer) = self.shared.pointers.last().cloned() else {
+        let Some(pointer) = self.shared.pointers.last_mut() else {
             self.flash(Flash::info("nobody points at anything"));
             return;
         };
+        pointer.followed = true;
+        let pointer = pointer.clone();
+        self.soil(Dirty::Input);
         let kind = self.resolve_kind(&pointer.kind);
+        let seen = self.top().and_then(|slot| slot.pane.focus().selected);
+        let is = |field: &str, value: &str| {
+            seen.as_ref().and_then(|seen| seen.get(field)?.as_str()).is_some_and(|seen| seen == value)
+        };
+        if is("name", &pointer.name)
+            && is("namespace", &pointer.namespace)
+            && is("kind", &kind)
+            && (pointer.cluster.is_empty() || is("cluster", &pointer.cluster))
+        {
+            self.flash(Flash::info("it is under the cursor"));
+            return;
+        }
         let query = crate::tui::object::Query {
             kind,
             clusters: if pointer.cluster.is_empty() { Vec::new() } else { vec![pointer.cluster.clone()] },

@@ -63,7 +63,7 @@ fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
         }
         return Some(parts);
     }
-    if let Some(pointer) = shared.pointers.last() {
+    if let Some(pointer) = shared.pointers.last().filter(|pointer| !pointer.followed) {
         let (sign, style) = theme.actor(pointer.from.kind);
         let words = if pointer.text.is_empty() { &*pointer.name } else { &*pointer.text };
         return Some(vec![
