@@ -109,8 +109,13 @@ fn answer(stdout: &mut BufReader<ChildStdout>) -> Value {
     serde_json::from_str(&line).unwrap_or_else(|_| panic!("the test bed ended or said {line:?}"))
 }
 
-/// Waits until `check` holds; panics with `what` after `seconds`.
+/// By how much slower than a quiet machine one may be before what is awaited counts as not coming: tests run beside each
+/// other on two cores, and nothing but a failure takes longer for it.
+pub const SLOWER: u64 = 3;
+
+/// Waits until `check` holds; panics with `what` after `seconds` of a quiet machine.
 pub fn wait_until(seconds: u64, what: &str, mut check: impl FnMut() -> bool) {
+    let seconds = seconds * SLOWER;
     let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
     while !check() {
         assert!(std::time::Instant::now() < end, "no {what} after {seconds} s");

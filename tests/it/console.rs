@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::bed::pause;
+use crate::bed::{SLOWER, pause};
 
 /// Directories of one test's own, so that no two sessions meet.
 pub struct Home {
@@ -165,6 +165,7 @@ impl Console {
 
     /// Waits until the screen satisfies `predicate` and gives it; panics with the screen otherwise.
     pub fn wait(&self, what: &str, seconds: u64, predicate: impl Fn(&str) -> bool) -> String {
+        let seconds = seconds * SLOWER;
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
             let screen = self.screen();
@@ -178,7 +179,7 @@ impl Console {
 
     /// Waits for the end of the process and gives whether it ended well.
     pub fn ended(&mut self, seconds: u64) -> bool {
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let end = Instant::now() + Duration::from_secs(seconds * SLOWER);
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();

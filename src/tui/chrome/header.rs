@@ -85,6 +85,7 @@ fn facts(shared: &Shared) -> String {
     let down = shared.known_clusters.iter().filter(|c| c.up == Some(false)).count();
     match (shared.known_clusters.len(), down) {
         (0 | 1, 0) => {}
+        (1, _) => facts.push("1 cluster, down".to_owned()),
         (all, 0) => facts.push(format!("{all} clusters")),
         (all, down) => facts.push(format!("{all} clusters, {down} down")),
     }

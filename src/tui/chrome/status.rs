@@ -8,9 +8,12 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::{Frame, Prompt, cut, put, width};
 use crate::base::SafeText;
 use crate::bus::Level;
+use crate::tui::shared::Happening;
 
 /// Lines that a flash takes at most.
 const LONGEST: u16 = 4;
+/// How long a line that nobody's doing brought, such as a notice at the start, is news.
+const NEWS_SECONDS: i64 = 60;
 
 /// Crumbs on the left, the latest message on the right. `rail`: whether the rail is shown.
 pub fn line(frame: &Frame<'_>, rail: bool, area: Rect, buf: &mut Buffer) {
@@ -86,7 +89,11 @@ fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
             (" decide".to_owned(), theme.menu),
         ]);
     }
-    let last = shared.timeline.back()?;
+    // What nobody did is news for a while only.
+    let fresh = |last: &&Happening| {
+        last.actor.is_some() || frame.look.now.duration_since(last.at).as_secs() < NEWS_SECONDS
+    };
+    let last = shared.timeline.back().filter(fresh)?;
     let sign = last.actor.as_ref().map_or("·", |a| theme.actor(a.kind).0);
     Some(vec![(format!("{sign} {} {}", last.text, last.mark.sign()), theme.dim)])
 }
