@@ -22,6 +22,14 @@ impl Command {
         self
     }
 
+    /// A word that the shell is to expand, quoted as it must be.
+    #[must_use]
+    pub fn expanded(mut self, word: &str) -> Self {
+        self.0.push(' ');
+        self.0.push_str(word);
+        self
+    }
+
     /// A flag that is given or not.
     #[must_use]
     pub fn flag(self, flag: &str, given: bool) -> Self {
@@ -78,6 +86,11 @@ impl Command {
 /// `kubectl VERB kind/name`, to be gone on with.
 pub fn kubectl(verb: &str, object: &Object) -> Command {
     Command::new(&format!("kubectl {verb}")).object(&object.kind, &object.name)
+}
+
+/// A merge patch of an object, as custom resources need it.
+pub fn merge_patch(object: &Object, patch: &str) -> String {
+    kubectl("patch", object).word("--type=merge").word("-p").word(patch).within(&object.within)
 }
 
 /// A server-side apply of what is given on standard input.

@@ -3,6 +3,7 @@
 //! To add an operation, write it in its noun's file and add it to that file's `LIST`.
 
 mod approval;
+mod argo;
 mod audit;
 mod batch;
 mod call;
@@ -13,9 +14,11 @@ mod common;
 mod config;
 mod container;
 mod cronjob;
+mod drift;
 mod event;
 mod explain;
 mod file;
+mod flux;
 mod folder;
 mod forward;
 mod grant;
@@ -39,6 +42,7 @@ mod resource;
 mod rollout;
 mod session;
 mod set;
+mod timeline;
 mod token;
 mod usage;
 mod workload;
@@ -73,6 +77,7 @@ pub struct Deck {
 /// Every operation, by noun.
 pub const ALL: &[&[Definition<Deck>]] = &[
     approval::LIST,
+    argo::LIST,
     audit::LIST,
     batch::LIST,
     call::LIST,
@@ -80,8 +85,10 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     config::LIST,
     container::LIST,
     cronjob::LIST,
+    drift::LIST,
     event::LIST,
     explain::LIST,
+    flux::LIST,
     folder::LIST,
     file::LIST,
     forward::LIST,
@@ -103,6 +110,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     resource::LIST,
     rollout::LIST,
     session::LIST,
+    timeline::LIST,
     token::LIST,
     usage::LIST,
     workload::LIST,

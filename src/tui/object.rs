@@ -45,9 +45,48 @@ impl ObjectRef {
         all
     }
 
+    /// The same for the operations of what keeps it: those of Argo CD are for one kind, and take none.
+    pub fn keeper_arguments(&self) -> Value {
+        let mut arguments = self.arguments();
+        if let (Some(GitOps::Argo), Some(map)) = (self.gitops(), arguments.as_object_mut()) {
+            map.remove("kind");
+        }
+        arguments
+    }
+
+    /// Which GitOps controller keeps objects of this kind.
+    pub fn gitops(&self) -> Option<GitOps> {
+        GitOps::of(&self.kind)
+    }
+
     /// The resource's plural without its group: `deployments` of `deployments.apps`.
     pub fn plural(&self) -> &str {
         self.kind.split('.').next().unwrap_or(&self.kind)
+    }
+}
+
+/// A GitOps controller whose verbs its objects have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitOps {
+    Flux,
+    Argo,
+}
+
+impl GitOps {
+    /// By a kind as `kind_list` names it: `kustomizations.kustomize.toolkit.fluxcd.io`.
+    pub fn of(kind: &str) -> Option<Self> {
+        if kind.ends_with(".toolkit.fluxcd.io") {
+            return Some(GitOps::Flux);
+        }
+        (kind == "applications.argoproj.io").then_some(GitOps::Argo)
+    }
+
+    /// The noun of its operations, and the keymap's mode.
+    pub fn name(self) -> &'static str {
+        match self {
+            GitOps::Flux => "flux",
+            GitOps::Argo => "argo",
+        }
     }
 }
 
@@ -157,6 +196,31 @@ pub struct LogTarget {
 pub enum TextKind {
     Yaml,
     Describe,
+    /// What is no longer as it was applied.
+    Diff,
+    /// What of an application of Argo CD is out of sync.
+    OutOfSync,
+}
+
+impl TextKind {
+    /// The pane's name, and its keymap mode.
+    pub fn name(self) -> &'static str {
+        match self {
+            TextKind::Yaml => "yaml",
+            TextKind::Describe => "describe",
+            TextKind::Diff | TextKind::OutOfSync => "diff",
+        }
+    }
+
+    /// What is asked for of an object.
+    pub fn question(self, object: &ObjectRef) -> (&'static str, Value) {
+        match self {
+            TextKind::Yaml => ("resource_get", object.arguments()),
+            TextKind::Describe => ("resource_describe", object.arguments()),
+            TextKind::Diff => ("resource_diff", object.arguments()),
+            TextKind::OutOfSync => ("argo_diff", object.keeper_arguments()),
+        }
+    }
 }
 
 /// A place to go to. [`super::panes::open`] makes the pane.
@@ -176,6 +240,12 @@ pub enum Route {
     Helm,
     /// The revisions of one.
     HelmHistory(ReleaseRef),
+    /// Where what a GitOps controller keeps comes from, and what it has applied.
+    Chain(ObjectRef),
+    /// What an application of Argo CD was synced to.
+    Synced(ObjectRef),
+    /// What changed of an object, in the order of time.
+    Changes(ObjectRef),
     /// Why an object is not well.
     Explain(ObjectRef),
     /// Who uses an object by its name.

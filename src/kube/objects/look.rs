@@ -171,7 +171,7 @@ fn is_owned(object: &Value, uid: &str) -> bool {
 }
 
 /// The events about one object, oldest first, the newest `most` of them.
-async fn events_of(place: &Place, object: &Value, most: usize) -> Result<Vec<EventRow>, Error> {
+pub(super) async fn events_of(place: &Place, object: &Value, most: usize) -> Result<Vec<EventRow>, Error> {
     let kind = text(object, "/kind");
     let query = EventQuery {
         namespace: place.namespace.clone(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub const MASK: &str = "*** ";
 
 /// kubectl keeps the whole manifest in this annotation, the values of a Secret with it.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Removes `metadata.managedFields`, of every item if it is a list.
 pub fn hide_managed_fields(object: &mut Value) {

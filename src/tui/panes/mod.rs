@@ -13,6 +13,7 @@ pub mod explain;
 pub mod form;
 pub mod forward;
 pub mod forwards;
+pub mod gitops;
 mod grants;
 pub mod helm;
 pub mod help;
@@ -39,6 +40,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod timeline;
 mod words;
 pub mod xray;
 mod yaml;
@@ -69,6 +71,9 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Dir(path) => Box::new(dir::pane(path)),
         Route::Helm => Box::new(helm::releases(shared)),
         Route::HelmHistory(release) => Box::new(helm::history(release)),
+        Route::Chain(object) => Box::new(references::chain(object)),
+        Route::Synced(object) => Box::new(gitops::synced(object)),
+        Route::Changes(object) => Box::new(timeline::pane(object)),
         Route::Explain(object) => Box::new(explain::ExplainPane::new(object)),
         Route::Subjects(kind) => Box::new(rbac::subjects(kind, shared)),
         Route::Rules { cluster, subject } => Box::new(rbac::rules(cluster, subject)),

@@ -1,39 +1,82 @@
-//! Who uses an object: Enter goes to the user in the table of its kind.
+//! Objects that stand around another one: who uses it, or where what a GitOps controller keeps comes from and what it has
+//! applied. Enter goes to one in the table of its kind.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::change;
 use super::table::{Content, Source, TablePane};
 use crate::gate::Request;
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::object::{GitOps, Namespaces, ObjectRef, Query, Route, TextKind};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::widgets::grid::Grid;
 
-/// The users of one object.
+/// What an answer's rows begin with: these are the row's own.
+const HEAD: usize = 3;
+
+/// The objects around one object.
 pub struct References {
     object: ObjectRef,
+    /// The keeper whose chain it is; else these are its users.
+    keeper: Option<GitOps>,
     /// What could not be read.
     not_read: Vec<String>,
+    /// What was applied is on another cluster.
+    elsewhere: bool,
 }
 
+/// Who uses the object by its name.
 pub fn pane(object: ObjectRef) -> TablePane<References> {
-    let grid = Grid::new(false, true);
-    TablePane::with(References { object, not_read: Vec::new() }, grid)
+    of(object, None)
 }
 
-fn columns() -> Arc<[Column]> {
-    [Column::new("KIND", ColumnKind::Text).rank(0), Column::new("HOW", ColumnKind::Text).rank(1)].into()
+/// Its sources, and what it has applied.
+pub fn chain(object: ObjectRef) -> TablePane<References> {
+    let keeper = object.gitops();
+    of(object, keeper)
 }
 
-fn row(cluster: &str, texts: &Value) -> Arc<Row> {
+fn of(object: ObjectRef, keeper: Option<GitOps>) -> TablePane<References> {
+    let grid = Grid::new(false, true).nameless();
+    TablePane::with(References { object, keeper, not_read: Vec::new(), elsewhere: false }, grid)
+}
+
+fn tone(state: &str) -> Tone {
+    let has = |words: &[&str]| words.iter().any(|w| state.contains(w));
+    if has(&["False", "Degraded", "Missing", "unknown"]) {
+        Tone::Error
+    } else if has(&["suspended", "OutOfSync", "Progressing", "Unknown"]) {
+        Tone::Pending
+    } else {
+        Tone::Normal
+    }
+}
+
+fn columns(output: &Value) -> Arc<[Column]> {
+    let names = output["columns"].as_array().into_iter().flatten().filter_map(Value::as_str).skip(HEAD);
+    let kind = |name: &str| if name == "STATE" { ColumnKind::Status } else { ColumnKind::Text };
+    let rank = |name: &str| if name == "REVISION" { 3 } else { 1 };
+    [Column::new("KIND", ColumnKind::Text).rank(0), Column::new("NAME", ColumnKind::Text).rank(0)]
+        .into_iter()
+        .chain(names.map(|name| Column::new(name, kind(name)).rank(rank(name))))
+        .collect()
+}
+
+fn row(cluster: &str, columns: &[Column], texts: &Value) -> Arc<Row> {
     let text = |at: usize| texts[at].as_str().unwrap_or_default();
+    let rest = columns.iter().skip(2).zip(HEAD..).map(|(column, at)| match &*column.name {
+        "STATE" => Cell::status(text(at), tone(text(at))),
+        _ => Cell::text(text(at)),
+    });
+    let head = [Cell::text(text(0).split('.').next().unwrap_or_default()), Cell::text(text(2))];
     Arc::new(Row {
-        key: RowKey::new(cluster, text(1), text(2)),
-        cells: [Cell::text(text(0).split('.').next().unwrap_or_default()), Cell::text(text(3))].into(),
+        // Objects of several kinds may have the same name.
+        key: RowKey::new(cluster, text(1), format!("{}/{}", text(0), text(2))),
+        cells: head.into_iter().chain(rest).collect(),
         tone: Tone::Normal,
         // The kind's full name, which no other has.
         uid: text(0).into(),
@@ -47,14 +90,14 @@ impl References {
             self.object.cluster.clone(),
             &*row.uid,
             row.key.namespace.clone(),
-            row.key.name.clone(),
+            row.key.name.split_once('/').map_or("", |(_, name)| name),
         ))
     }
 }
 
 impl Content for References {
     fn name(&self) -> &'static str {
-        "references"
+        if self.keeper.is_some() { "chain" } else { "references" }
     }
 
     fn scope(&self) -> String {
@@ -62,11 +105,15 @@ impl Content for References {
     }
 
     fn source(&self) -> Source {
-        Source::Call(Request::new("reference_list", self.object.arguments()))
+        let Some(keeper) = self.keeper else {
+            return Source::Call(Request::new("reference_list", self.object.arguments()));
+        };
+        Source::Call(Request::new(format!("{}_chain", keeper.name()), self.object.keeper_arguments()))
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
-        Some(("KIND", false))
+        // Of a chain the sources come first.
+        Some(if self.keeper.is_some() { ("ROLE", true) } else { ("KIND", false) })
     }
 
     fn empty(&self) -> (String, String) {
@@ -75,10 +122,11 @@ impl Content for References {
 
     fn rows(&self, output: &Value) -> TableDelta {
         let rows = output["rows"].as_array().into_iter().flatten();
+        let columns = columns(output);
         TableDelta {
             reset: true,
-            columns: Some(columns()),
-            upserts: rows.map(|texts| row(&self.object.cluster, texts)).collect(),
+            upserts: rows.map(|texts| row(&self.object.cluster, &columns, texts)).collect(),
+            columns: Some(columns),
             ..TableDelta::default()
         }
     }
@@ -86,6 +134,7 @@ impl Content for References {
     fn answered(&mut self, output: &Value) {
         let texts = output["not_read"].as_array().into_iter().flatten();
         self.not_read = texts.filter_map(Value::as_str).map(str::to_owned).collect();
+        self.elsewhere = output["elsewhere"].is_string();
     }
 
     fn remark(&self, _grid: &Grid) -> Option<(String, bool)> {
@@ -104,6 +153,9 @@ impl Content for References {
             return (action.name == "enter").into();
         };
         match action.name {
+            "enter" if self.elsewhere && user != self.object => {
+                cx.flash(Flash::info("it is on another cluster").next(":ctx goes to one."));
+            }
             "enter" => {
                 let namespaces = match user.namespace.as_str() {
                     "" => Namespaces::All,
@@ -119,6 +171,14 @@ impl Content for References {
             }
             "describe" => cx.go(Route::Text(TextKind::Describe, user)),
             "yaml" => cx.go(Route::Text(TextKind::Yaml, user)),
+            "diff" => cx.go(Route::Text(TextKind::Diff, user)),
+            "reconcile" if user.gitops() == Some(GitOps::Flux) => {
+                match change::dialog("reconcile", &[user], None, None) {
+                    Ok(dialog) => cx.layer(dialog),
+                    Err(error) => cx.error(&error),
+                }
+            }
+            "reconcile" => cx.flash(Flash::info("this is nothing that Flux reconciles")),
             "edit" => cx.go(Route::Edit(user)),
             _ => return Handled::No,
         }

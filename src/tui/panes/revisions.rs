@@ -25,10 +25,19 @@ pub struct Revisions {
     status: Option<(String, bool)>,
     paused: bool,
     shown: Option<(Ticket, i64)>,
+    /// The difference between a revision and what is there now.
+    compared: Option<(Ticket, i64)>,
 }
 
 pub fn pane(workload: ObjectRef) -> TablePane<Revisions> {
-    TablePane::of(Revisions { workload, watch: None, status: None, paused: false, shown: None })
+    TablePane::of(Revisions {
+        workload,
+        watch: None,
+        status: None,
+        paused: false,
+        shown: None,
+        compared: None,
+    })
 }
 
 fn columns() -> Arc<[Column]> {
@@ -92,6 +101,13 @@ impl Revisions {
         self.shown = Some((cx.call(Request::new("rollout_history", arguments)), number));
     }
 
+    fn compare(&mut self, grid: &Grid, cx: &mut Cx<'_>) {
+        let Some(number) = Self::number(grid) else { return };
+        let mut arguments = self.workload.arguments();
+        arguments["revision"] = json!(number);
+        self.compared = Some((cx.call(Request::new("resource_diff", arguments)), number));
+    }
+
     fn heard(&mut self, status: &Value) {
         let word = status["state"].as_str().unwrap_or_default();
         self.paused = word == "paused";
@@ -143,6 +159,7 @@ impl Content for Revisions {
     fn act(&mut self, action: &Action, grid: &Grid, cx: &mut Cx<'_>) -> Handled {
         match action.name {
             "enter" => self.show(grid, cx),
+            "diff" => self.compare(grid, cx),
             "undo_to" => self.undo(grid, cx),
             "pause" => {
                 let verb = if self.paused { "resume" } else { "pause" };
@@ -163,11 +180,18 @@ impl Content for Revisions {
                 self.status = error.map(|e| (e.message, true));
             }
             Message::Reply { ticket, result } => {
-                let Some((_, number)) = self.shown.take_if(|(asked, _)| *asked == ticket) else { return };
+                let shown = self.shown.take_if(|(asked, _)| *asked == ticket);
+                let compared = self.compared.take_if(|(asked, _)| *asked == ticket);
+                let (name, part, Some((_, number))) = (match shown {
+                    Some(_) => ("template", "template", shown),
+                    None => ("diff", "text", compared),
+                }) else {
+                    return;
+                };
                 match result {
                     Ok(Reply::Done { output, .. }) => {
                         let subject = format!("{} revision {number}", self.workload.name);
-                        cx.push(Box::new(TextPane::value("template", subject, &output["template"])));
+                        cx.push(Box::new(TextPane::value(name, subject, &output[part])));
                     }
                     Ok(Reply::Held(held)) => cx.flash(Flash::warning(held.reason)),
                     Err(error) => cx.error(&error),

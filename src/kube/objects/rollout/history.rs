@@ -45,17 +45,32 @@ pub struct RevisionRow {
 }
 
 impl Revision {
+    /// When what keeps it was made.
+    pub fn made(&self) -> Option<Timestamp> {
+        text(&self.kept, "/metadata/creationTimestamp").parse().ok()
+    }
+
+    /// Whether it was gone back to since: it then has a later number than it was made with.
+    pub fn came_back(&self) -> bool {
+        !text(&self.kept, "/metadata/annotations/deployment.kubernetes.io~1revision-history").is_empty()
+    }
+
+    /// Each container with its image.
+    pub fn images(&self) -> Vec<(String, String)> {
+        ["/spec/initContainers", "/spec/containers"]
+            .iter()
+            .flat_map(|list| items(&self.template, list))
+            .map(|container| (text(container, "/name"), text(container, "/image")))
+            .collect()
+    }
+
     pub fn row(&self, now: Timestamp) -> RevisionRow {
-        let images =
-            |at: &str| items(&self.template, at).iter().map(|c| text(c, "/image")).collect::<Vec<_>>();
-        let mut all = images("/spec/initContainers");
-        all.extend(images("/spec/containers"));
         RevisionRow {
             revision: self.number,
             current: self.current,
             kept_by: self.name.clone(),
             pods: self.pods,
-            images: all,
+            images: self.images().into_iter().map(|(_, image)| image).collect(),
             cause: self.cause.clone(),
             age: age_of(&self.kept, "/metadata/creationTimestamp", now),
         }

@@ -8,9 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{self, State, Status};
 use crate::base;
-use crate::kube::objects::describe::part::text;
 use crate::kube::objects::place::Place;
-use crate::kube::{Call, Error};
+use crate::kube::objects::states::States;
 
 /// Between two tries to watch again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,34 +56,10 @@ async fn watch(
     sender: &mpsc::Sender<base::Result<Status>>,
     last: &mut Option<Status>,
 ) -> base::Result<Ended> {
-    let live = place.get().await?;
-    if tell(&live, keep, sender, last).await {
-        return Ok(Ended::Over);
-    }
-    let call = Call::get(place.resource.path(place.namespace.as_deref(), None))
-        .query("watch", "true")
-        .query("fieldSelector", format!("metadata.name={}", place.name))
-        .query("resourceVersion", text(&live, "/metadata/resourceVersion"));
-    let mut stream = place.cluster.stream(call).await?;
-    let mut held = Vec::new();
-    while let Some(piece) = stream.next().await {
-        held.extend_from_slice(&piece?);
-        while let Some(end) = memchr::memchr(b'\n', &held) {
-            let line: Vec<u8> = held.drain(..=end).collect();
-            let event: Value = serde_json::from_slice(&line).map_err(|e| Error::Decode {
-                server: place.cluster.server(),
-                what: "JSON",
-                reason: e.to_string(),
-            })?;
-            match text(&event, "/type").as_str() {
-                "DELETED" => {
-                    return Err(base::Error::not_found(format!("{} was deleted", place.words())));
-                }
-                // Too old a version: read anew.
-                "ERROR" => return Ok(Ended::Again),
-                _ if tell(&event["object"], keep, sender, last).await => return Ok(Ended::Over),
-                _ => {}
-            }
+    let mut states = States::of(place);
+    while let Some(object) = states.next().await? {
+        if tell(&object, keep, sender, last).await {
+            return Ok(Ended::Over);
         }
     }
     Ok(Ended::Again)

@@ -25,7 +25,7 @@ pub use self::progress::ProgressPane;
 pub use self::scale::ScalePane;
 use crate::base::{Error, Result};
 use crate::gate::{Effect, Request};
-use crate::tui::object::ObjectRef;
+use crate::tui::object::{GitOps, ObjectRef};
 use crate::tui::pane::Pane;
 
 /// One call to make, and what it is called in messages: `delete pods web-1`.
@@ -79,6 +79,7 @@ pub fn dialog(
             steps("scale", objects)?;
             return Ok(Box::new(ScalePane::new(objects.to_vec(), replicas, left_out)));
         }
+        "prune" => ConfirmPane::new(Effect::Destroy, steps(action, objects)?),
         verb => ConfirmPane::new(Effect::Change, steps(verb, objects)?),
     };
     Ok(Box::new(confirm.leaving_out(left_out)))
@@ -103,6 +104,9 @@ fn steps(verb: &str, objects: &[ObjectRef]) -> Result<Vec<Step>> {
 
 /// The step that does `verb` to an object, by the operation of its kind.
 pub fn step(verb: &str, object: &ObjectRef) -> Result<Step> {
+    if let Some(keeper) = object.gitops() {
+        return gitops_step(verb, keeper, object);
+    }
     let kind = object.plural().trim_end_matches('s');
     let Some((_, known)) = VERBS.iter().find(|(v, _)| *v == verb) else {
         return Err(Error::unsupported(format!("{verb} is not a change that objects know")));
@@ -118,5 +122,23 @@ pub fn step(verb: &str, object: &ObjectRef) -> Result<Step> {
     Ok(Step {
         request: Request::new(format!("{kind}_{verb}"), arguments),
         label: format!("{verb} {kind} {}", object.name),
+    })
+}
+
+/// The step that has a GitOps controller do `verb`: Flux's operations take the kind, Argo CD's are for one.
+fn gitops_step(verb: &str, keeper: GitOps, object: &ObjectRef) -> Result<Step> {
+    let (known, operation): (&[&str], _) = match (keeper, verb) {
+        (GitOps::Flux, _) => (&["suspend", "resume", "reconcile"], verb),
+        // Comparing with Git is as near as it comes to that.
+        (GitOps::Argo, "reconcile") => (&["reconcile"], "refresh"),
+        (GitOps::Argo, _) => (&["sync", "prune", "terminate"], verb),
+    };
+    if !known.contains(&verb) {
+        return Err(Error::unsupported(format!("{} cannot be asked to {verb}", object.plural()))
+            .next("? shows the keys that they have."));
+    }
+    Ok(Step {
+        request: Request::new(format!("{}_{operation}", keeper.name()), object.keeper_arguments()),
+        label: format!("{operation} {} {}", object.plural().trim_end_matches('s'), object.name),
     })
 }

@@ -62,6 +62,7 @@ impl Resources {
                 let ticket = cx.call(Request::new("resource_get", arguments));
                 self.drilling = Some((ticket, object));
             }
+            _ if object.gitops().is_some() => cx.go(Route::Chain(object)),
             _ => cx.go(Route::Text(TextKind::Describe, object)),
         }
     }

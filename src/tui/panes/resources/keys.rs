@@ -8,7 +8,7 @@ use crate::gate::{Effect, Request};
 use crate::rows::Cell;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::object::{GitOps, LogTarget, Namespaces, ObjectRef, Query, Route, TextKind};
 use crate::tui::pane::{Handled, Pane as _};
 use crate::tui::panes::change::{ConfirmPane, ImagePane, Step};
 use crate::tui::panes::forward::ForwardPane;
@@ -27,13 +27,19 @@ impl Resources {
             }
             "yaml" => self.go_to_one(cx, |object| Route::Text(TextKind::Yaml, object)),
             "describe" => self.go_to_one(cx, |object| Route::Text(TextKind::Describe, object)),
+            "diff" => self.go_to_one(cx, |object| Route::Text(TextKind::Diff, object)),
+            "timeline" => self.go_to_one(cx, Route::Changes),
             "edit" => self.go_to_one(cx, Route::Edit),
             "events" => self.go_to_one(cx, Route::Events),
             "logs" | "logs_previous" => self.logs(action.name == "logs_previous", cx),
-            "delete" | "kill" | "restart" | "scale" | "cordon" | "uncordon" | "trigger" | "rollback" => {
+            "delete" | "kill" | "restart" | "scale" | "cordon" | "uncordon" | "trigger" | "rollback"
+            | "resume" | "reconcile" | "sync" | "prune" | "terminate" => {
                 self.change(action.name, cx);
             }
+            "suspend" if GitOps::of(&self.query.kind).is_some() => self.change("suspend", cx),
             "suspend" => self.suspend(cx),
+            "options" => self.options(cx),
+            "out_of_sync" => self.go_to_one(cx, |object| Route::Text(TextKind::OutOfSync, object)),
             "drain" => self.drain(cx),
             "image" => match self.object() {
                 Some(object) => cx.layer(Box::new(ImagePane::new(object))),
@@ -46,6 +52,7 @@ impl Resources {
             }),
             "explain" => self.go_to_one(cx, Route::Explain),
             "used_by" => self.go_to_one(cx, Route::References),
+            "history" if GitOps::of(&self.query.kind).is_some() => self.go_to_one(cx, Route::Synced),
             "history" => self.go_to_one(cx, Route::Revisions),
             "replica_sets" => self.replica_sets(cx),
             "forward" => match self.object() {
@@ -124,6 +131,25 @@ impl Resources {
             operation: "node_drain".to_owned(),
             objects,
             arguments: json!({ "ignore_daemonsets": true, "timeout": 600 }),
+            left_out: self.left_out(),
+        });
+    }
+
+    /// The form of the verb that has options: how Flux is to reconcile, what Argo CD is to sync to.
+    fn options(&self, cx: &mut Cx<'_>) {
+        let operation = match GitOps::of(&self.query.kind) {
+            Some(GitOps::Flux) => "flux_reconcile",
+            Some(GitOps::Argo) => "argo_sync",
+            None => return cx.flash(Flash::info("there is nothing to choose here")),
+        };
+        let objects = self.objects();
+        if objects.is_empty() {
+            return nothing(cx);
+        }
+        cx.go(Route::FormAbout {
+            operation: operation.to_owned(),
+            objects,
+            arguments: json!({}),
             left_out: self.left_out(),
         });
     }

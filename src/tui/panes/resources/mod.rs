@@ -20,7 +20,7 @@ use crate::gate::{Frame, Reply, Request};
 use crate::rows::RowKey;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::{Namespaces, ObjectRef, Query, are_several};
+use crate::tui::object::{GitOps, Namespaces, ObjectRef, Query, are_several};
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
 use crate::tui::panes::sources::Sources;
 use crate::tui::panes::{save, talk};
@@ -259,7 +259,8 @@ impl Pane for Resources {
     }
 
     fn modes(&self) -> Vec<CompactString> {
-        vec![self.plural().into(), "objects".into(), "table".into()]
+        let keeper = GitOps::of(&self.query.kind).map(|keeper| keeper.name().into());
+        [self.plural().into()].into_iter().chain(keeper).chain(["objects".into(), "table".into()]).collect()
     }
 
     fn title(&self, look: &Look<'_>) -> Line<'static> {

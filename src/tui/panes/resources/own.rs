@@ -8,7 +8,7 @@ use crate::base::{Error, Result};
 use crate::gate::{Reply, Request};
 use crate::rows::spec::ColumnSpec;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{Namespaces, ObjectRef, Query, Route};
+use crate::tui::object::{GitOps, Namespaces, ObjectRef, Query, Route};
 use crate::tui::user::{Jump, fill_template};
 
 impl Resources {
@@ -20,7 +20,10 @@ impl Resources {
         };
         let user = cx.shared.user.clone();
         let view = cx.shared.kind(&self.query.kind).and_then(|kind| user.view(kind, namespace));
-        let Some(view) = view else { return false };
+        let Some(view) = view else {
+            self.added = flux_columns(&self.query.kind);
+            return false;
+        };
         let mut specs = Vec::new();
         for text in &view.columns {
             match ColumnSpec::parse(text) {
@@ -106,4 +109,18 @@ impl Resources {
             ..Query::default()
         })
     }
+}
+
+/// What the columns that Flux has chosen for its kinds do not say: whether it is suspended, and what it has come to.
+fn flux_columns(kind: &str) -> Vec<String> {
+    let Some((_, group)) = kind.split_once('.').filter(|_| GitOps::of(kind) == Some(GitOps::Flux)) else {
+        return Vec::new();
+    };
+    let revision = match group {
+        "kustomize.toolkit.fluxcd.io" => Some("REVISION:.status.lastAppliedRevision"),
+        "helm.toolkit.fluxcd.io" => Some("REVISION:.status.history[0].chartVersion"),
+        "source.toolkit.fluxcd.io" => Some("REVISION:.status.artifact.revision"),
+        _ => None,
+    };
+    ["SUSPENDED:.spec.suspend|S"].into_iter().chain(revision).map(str::to_owned).collect()
 }

@@ -32,6 +32,18 @@ pub fn line(text: &str, theme: &Theme, limit: usize) -> Composed {
     out
 }
 
+/// Colours one line of a difference by how it begins; what is not of it is said about it, behind `#`.
+pub fn diff(text: &str, theme: &Theme, limit: usize) -> Composed {
+    let style = match text.as_bytes().first() {
+        Some(b'+') => theme.diff_added,
+        Some(b'-') => theme.diff_removed,
+        Some(b'@') => theme.diff_hunk,
+        Some(b'#') => theme.title_filter,
+        _ => theme.yaml_value,
+    };
+    Composed::plain(cut(text, limit), style)
+}
+
 /// Where the colon after a key is: one followed by a space or the end, outside quotes, after
 /// something that can be a key.
 fn key_end(text: &str) -> Option<usize> {

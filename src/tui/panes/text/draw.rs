@@ -15,6 +15,8 @@ use crate::tui::widgets::select::{Selection, Spot};
 /// What is drawn.
 pub struct Page<'a> {
     pub document: &'a Document,
+    /// It is a difference: lines are coloured by how they begin.
+    pub diff: bool,
     pub wrap: bool,
     pub selection: Option<&'a Selection>,
 }
@@ -61,7 +63,8 @@ impl Page<'_> {
     fn line(&self, index: usize, theme: Option<&Theme>, limit: usize) -> Composed {
         let text = self.document.line(index);
         let Some(theme) = theme else { return Composed::plain(cut(text, limit), Style::default()) };
-        let mut composed = colour::line(text, theme, limit);
+        let mut composed =
+            if self.diff { colour::diff(text, theme, limit) } else { colour::line(text, theme, limit) };
         for range in self.document.highlights(composed.text()) {
             composed.paint(range, theme.found);
         }

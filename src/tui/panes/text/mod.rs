@@ -109,19 +109,14 @@ impl TextPane {
             self.again = true;
             return;
         }
-        let mut arguments = object.arguments();
-        let operation = match kind {
-            TextKind::Yaml => {
-                if self.managed_fields {
-                    arguments["managed_fields"] = json!(true);
+        let (operation, mut arguments) = kind.question(object);
+        if *kind == TextKind::Yaml {
+            for (name, set) in [("managed_fields", self.managed_fields), ("reveal", self.decode)] {
+                if set {
+                    arguments[name] = json!(true);
                 }
-                if self.decode {
-                    arguments["reveal"] = json!(true);
-                }
-                "resource_get"
             }
-            TextKind::Describe => "resource_describe",
-        };
+        }
         self.get = Some(cx.call(Request::new(operation, arguments)));
     }
 
@@ -250,7 +245,8 @@ impl TextPane {
     }
 
     fn page(&self) -> Page<'_> {
-        Page { document: &self.document, wrap: self.wrap, selection: self.selection.as_ref() }
+        let diff = self.name() == "diff";
+        Page { document: &self.document, diff, wrap: self.wrap, selection: self.selection.as_ref() }
     }
 
     /// Moves the screen as a wheel does; the cursor stays on it.
@@ -305,8 +301,7 @@ impl TextPane {
 impl Pane for TextPane {
     fn name(&self) -> CompactString {
         match &self.source {
-            Source::Object(TextKind::Yaml, _) => "yaml".into(),
-            Source::Object(TextKind::Describe, _) => "describe".into(),
+            Source::Object(kind, _) => kind.name().into(),
             Source::Fixed { name, .. } => name.clone(),
         }
     }
