@@ -120,7 +120,7 @@ fn of_live(live: &Value) -> Compared {
     }
     Compared {
         against: Against::Nothing,
-        what: "nothing: it was never applied, by kubectl or on the server".to_owned(),
+        what: "it was never applied, by kubectl or on the server".to_owned(),
         before: Value::Null,
         now: Value::Null,
         found: Vec::new(),
