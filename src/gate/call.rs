@@ -115,6 +115,9 @@ impl Call {
         if let Some(equivalent) = &self.equivalent {
             detail["equivalent"] = gate.inner.redactor.text(equivalent).into();
         }
+        if let Some(whom) = gate.inner.settings.acting.of(&self.target) {
+            detail["as"] = whom.into();
+        }
         if let Some(reason) = &self.reason {
             detail["reason"] = gate.inner.redactor.text(reason).into();
         }

@@ -30,6 +30,7 @@
 //!   card's `preview_hash`. If the fresh preview differs the answer's state is `void` and `superseded_by`
 //!   names the approval to show instead.
 
+mod acting;
 mod approval;
 mod arguments;
 pub mod auth;
@@ -58,6 +59,7 @@ mod tests;
 pub mod wire;
 mod withdraw;
 
+pub use acting::Acting;
 pub use approval::{
     Amendment, Approval, CallResult, Decided, Decision, Grant, NewGrant, TargetPattern, Verdict, Waited,
 };

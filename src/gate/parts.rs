@@ -21,7 +21,9 @@ impl Gate {
         request: Request,
     ) -> Result<Call> {
         let (reason, trace_parent) = (request.reason.clone(), request.trace_parent.clone());
+        let acting = &self.inner.settings.acting;
         let (mut call, parts) = Call::new(actor.clone(), operation, request)?;
+        call.equivalent = call.equivalent.map(|command| acting.command(command));
         if parts.is_empty() {
             return Ok(call);
         }
@@ -40,6 +42,7 @@ impl Gate {
                 return Err(Error::invalid(format!("{} cannot be one of several calls", one.spec.name))
                     .next("Name an operation that changes one object, such as deployment_restart."));
             }
+            one.equivalent = one.equivalent.map(|command| acting.command(command));
             one.cancel = call.cancel.child_token();
             made.push(one);
         }

@@ -102,7 +102,10 @@ impl Gate {
         let arguments = call.arguments.clone();
         let preview = guarded(|| call.operation.preview(context, arguments));
         match tokio::time::timeout(self.inner.settings.preview_timeout, preview).await {
-            Ok(Ok(preview)) => {
+            Ok(Ok(mut preview)) => {
+                if let Some(whom) = self.inner.settings.acting.of(&call.target) {
+                    preview.checks.push(format!("the cluster takes it for {whom}"));
+                }
                 Ok(Preview { equivalent: preview.equivalent.or_else(|| call.equivalent.clone()), ..preview })
             }
             Ok(Err(e)) => Err(self.clean_error(e)),

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use super::acting::Acting;
+
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The session's name: a call held in one is decided about there, where it will run.
     pub session: String,
     /// Refuse every change and destroy, whoever asks.
     pub read_only: bool,
+    /// As whom the clusters take the calls, where that is not whoever they log in as.
+    pub acting: Acting,
     /// How long a held call may wait for its decision.
     pub approval_lifetime: Duration,
     /// How long the result of a held call that nobody fetched answers the same call again.
@@ -29,6 +33,7 @@ impl Default for Settings {
         Self {
             session: String::new(),
             read_only: false,
+            acting: Acting::default(),
             approval_lifetime: Duration::from_secs(300),
             handover: Duration::from_secs(600),
             pending_per_actor: 50,

@@ -23,6 +23,7 @@ use super::connect::{self, HttpClient};
 use super::discovery::Discovery;
 use super::error::{Error, Result, Status};
 use super::gzip;
+use super::impersonation::Impersonation;
 use super::kinds::{Kinds, Resource};
 use super::settings::{Prepared, Settings};
 use super::sockets::Sockets;
@@ -129,6 +130,11 @@ impl Cluster {
     /// What the kubeconfig calls the user of this context.
     pub fn user_name(&self) -> String {
         self.settings.load().user.clone()
+    }
+
+    /// Whom the server takes its requests for, if that is not the user: `jane in devs`.
+    pub fn acting_as(&self) -> Option<String> {
+        self.settings.load().acting.as_ref().map(Impersonation::words)
     }
 
     /// The context's namespace, else `default`.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::cluster::Cluster;
 use super::error::{Error, Result};
+use super::impersonation::Impersonation;
 use super::settings::{IN_CLUSTER, Settings};
 use super::watch::Times;
 use crate::base::text::{glob, is_glob, members, nearest};
@@ -24,6 +25,8 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// The context to start with instead of the file's `current-context`.
     pub context: Option<String>,
+    /// Whom to act as in every cluster, instead of what the files say.
+    pub acting: Option<Impersonation>,
     /// How long a watch goes on after its last reader left; 5 s if not given.
     pub linger: Option<Duration>,
 }
@@ -233,7 +236,7 @@ impl Clusters {
     }
 
     /// The files to read, as client-go looks for them.
-    fn paths(&self) -> Vec<PathBuf> {
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
         if let Some(path) = &self.options.kubeconfig {
             return vec![path.clone()];
         }
@@ -267,11 +270,11 @@ impl Clusters {
         let current = merged.current_context.clone().filter(|c| !c.is_empty());
         let merged = Arc::new(merged);
         for context in &merged.contexts {
-            settings.push(Settings::of(&merged, &context.name));
+            settings.push(Settings::of(&merged, &context.name).acting_as(self.options.acting.as_ref()));
         }
         let mut current: Option<Arc<str>> = self.options.context.clone().or(current).map(Into::into);
         if !found && let Some(inside) = Settings::in_cluster() {
-            settings.push(inside);
+            settings.push(inside.acting_as(self.options.acting.as_ref()));
             current = current.or_else(|| Some(IN_CLUSTER.into()));
         }
         Ok(Read { settings, current })

@@ -32,6 +32,8 @@ pub struct Overview {
     pub context: Arc<str>,
     pub current: bool,
     pub server: String,
+    /// Whom we act as there, if not as the kubeconfig's user.
+    pub acting: Option<String>,
     /// `Err` is why it is down; `None` is not asked yet.
     pub version: Option<Result<String, base::Error>>,
     pub latency: Option<Duration>,
@@ -54,6 +56,7 @@ impl Overview {
             Column::new("PODS", ColumnKind::Number).rank(3),
             Column::new("SERVER", ColumnKind::Text).rank(6),
             Column::new("REASON", ColumnKind::Text).rank(1),
+            Column::new("AS", ColumnKind::Text).rank(7).wide(),
             Column::new("SOCKETS", ColumnKind::Number).rank(7).wide(),
             Column::new("WATCHES", ColumnKind::Number).rank(7).wide(),
             Column::new("ROWS", ColumnKind::Number).rank(7).wide(),
@@ -89,6 +92,7 @@ impl Overview {
             number(self.pods),
             Cell::text(&self.server),
             reason,
+            Cell::text(self.acting.as_deref().unwrap_or_default()),
             number(Some(self.sockets)),
             number(Some(self.held.watches as u64)),
             number(Some(self.held.rows as u64)),
@@ -190,6 +194,7 @@ fn known(cluster: &Cluster, current: bool) -> Overview {
         context: cluster.name().clone(),
         current,
         server: cluster.server(),
+        acting: cluster.acting_as(),
         version,
         latency: cluster.latency(),
         nodes: None,

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use super::auth::{Credential, Proof};
 use super::connect::{self, Dialing, Timed};
 use super::error::{Error, Result};
+use super::impersonation::Impersonation;
 
 /// The name of the context that stands for the cluster this process is a pod of.
 pub(super) const IN_CLUSTER: &str = "in-cluster";
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) user: String,
     /// Of all that concerns this context, to see whether a changed file changed it.
     pub(super) digest: [u8; 32],
+    /// Whom its requests are to be taken for, if not for the user.
+    pub(super) acting: Option<Impersonation>,
     source: Source,
     prepared: OnceCell<Arc<Prepared>>,
 }
@@ -76,6 +79,7 @@ impl Settings {
             cluster: named.map(|c| c.cluster.clone()).unwrap_or_default(),
             user: named.and_then(|c| c.user.clone()).unwrap_or_default(),
             digest: hash.finalize().into(),
+            acting: user.and_then(Impersonation::of_user),
             source: Source::File(file.clone()),
             prepared: OnceCell::new(),
         }
@@ -91,9 +95,19 @@ impl Settings {
             cluster: IN_CLUSTER.to_owned(),
             user: String::new(),
             digest: [0; 32],
+            acting: None,
             source: Source::InCluster,
             prepared: OnceCell::new(),
         })
+    }
+
+    /// To act as another than the kubeconfig says, if one is named.
+    #[must_use]
+    pub(super) fn acting_as(mut self, whom: Option<&Impersonation>) -> Self {
+        if let Some(whom) = whom {
+            self.acting = Some(whom.clone());
+        }
+        self
     }
 
     /// Reads the files that the context names, once.
@@ -119,6 +133,11 @@ impl Settings {
                 .map_err(|e| fail(chain(&e)))?
             }
         };
+        // What the kubeconfig says of it may have more parts: those go with it, unless another is named.
+        let own = Impersonation::of_user(&config.auth_info);
+        if let Some(whom) = self.acting.as_ref().filter(|whom| own.as_ref() != Some(*whom)) {
+            whom.put(&mut config.auth_info);
+        }
         let credential = Credential::new(self.context.clone(), &config.auth_info)?;
         // What is left of the user is its client certificate: kube must not run a plugin for it.
         config.auth_info.exec = None;

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::wire::{ColumnDefinition, JsonTable};
+use super::wire::{ColumnDefinition, JsonTable, PlainMeta};
 use super::{quantity, usage};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, Tone};
 
@@ -74,7 +74,7 @@ impl Layout {
         cluster: &Arc<str>,
         table: &JsonTable<'_>,
         now: i64,
-        mut out: impl FnMut(Row, &str),
+        mut out: impl FnMut(Row, &PlainMeta<'_>),
     ) {
         for row in table.rows.iter().flatten() {
             let meta = &row.object.metadata;
@@ -94,7 +94,7 @@ impl Layout {
             let tone = if meta.deletion_timestamp.is_some() { Tone::Killed } else { tone(&cells) };
             let key = RowKey::new(cluster.clone(), &meta.namespace, &meta.name);
             let row = Row { key, cells: cells.into(), tone, uid: CompactString::new(&meta.uid) };
-            out(row, &meta.resource_version);
+            out(row, meta);
         }
         for object in table.items.iter().flatten() {
             let meta = &object.metadata;
@@ -107,7 +107,7 @@ impl Layout {
             }
             self.node_cells(object.status, &mut cells);
             let row = Row { key, cells: cells.into(), tone, uid: CompactString::new(&meta.uid) };
-            out(row, &meta.resource_version);
+            out(row, meta);
         }
     }
 }

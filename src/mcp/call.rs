@@ -119,7 +119,7 @@ fn missing(argument: &str) -> Error {
 
 fn unknown(toolbox: &Toolbox, name: &str) -> Error {
     let shown = crate::base::SafeText::new(&name.chars().take(80).collect::<String>());
-    let error = Error::not_found(format!("There is no operation {:?}.", shown.as_str()));
+    let error = Error::not_found(format!("there is no operation {:?}", shown.as_str()));
     match toolbox.near(name) {
         Some(near) => error.next(format!("Did you mean {near}?")),
         None => error.next("operation_list gives the names there are."),

@@ -20,6 +20,7 @@ pub const LIST: &[Definition<Deck>] = &[
     define::<HelmValues>(),
     define::<HelmManifest>(),
     define::<HelmRollback>(),
+    define::<HelmUninstall>(),
 ];
 
 /// Rows by columns.
@@ -293,6 +294,74 @@ impl Operation for HelmRollback {
         let cluster = deck.kube.get(input.within.cluster.as_deref())?;
         let namespace = input.within.namespace.clone().unwrap_or_default();
         let plan = helm::plan_rollback(&cluster, &namespace, &input.name, input.to_revision).await?;
+        common::preview(Self::target(&input), plan).await
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[schemars(deny_unknown_fields)]
+pub struct HelmUninstallInput {
+    /// The release.
+    pub name: String,
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub within: Within,
+}
+
+/// What became of each object, and what stays.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HelmUninstallOutput {
+    pub objects: Vec<String>,
+    /// By their annotation `helm.sh/resource-policy: keep`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
+    /// How many revisions' records were removed.
+    pub revisions: usize,
+}
+
+struct HelmUninstall;
+
+impl Operation for HelmUninstall {
+    type Deck = Deck;
+    type Input = HelmUninstallInput;
+    type Output = HelmUninstallOutput;
+
+    const SPEC: Spec = Spec::destroy(
+        "helm_uninstall",
+        Method::Delete,
+        "/v1/helm/{name}",
+        "Delete the objects of a Helm release and the records of its revisions; hooks are not run.",
+    );
+    const PREVIEW: bool = true;
+
+    fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
+        input.within.fill(deck).map(drop)
+    }
+
+    fn target(input: &Self::Input) -> Target {
+        input.within.target("helm", &input.name)
+    }
+
+    fn equivalent(input: &Self::Input) -> Option<String> {
+        let command = Command::new("helm uninstall").word(&input.name);
+        Some(command.flag("--no-hooks", true).helm(&input.within))
+    }
+
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.clone().unwrap_or_default();
+        let seen = common::seen(&cx);
+        let tell = |done, all, item| cx.item(done, all, item);
+        let release = (namespace.as_str(), input.name.as_str());
+        let when = (cx.now(), cx.cancelled());
+        let done = helm::uninstall(&cluster, release, seen.as_ref(), when, tell).await?;
+        Ok(HelmUninstallOutput { objects: done.objects, kept: done.kept, revisions: done.revisions })
+    }
+
+    async fn preview(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Preview> {
+        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+        let namespace = input.within.namespace.clone().unwrap_or_default();
+        let plan = helm::plan_uninstall(&cluster, &namespace, &input.name).await?;
         common::preview(Self::target(&input), plan).await
     }
 }

@@ -132,7 +132,7 @@ pub struct Query {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// Only those that need a look.
+    /// Only faults.
     #[arg(long)]
     #[serde(default)]
     pub faults: bool,

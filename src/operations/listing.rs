@@ -11,7 +11,7 @@ use super::input::Query;
 use super::set::Lacking;
 use crate::base::{Error, Result};
 use crate::gate::Context;
-use crate::kube::{Cluster, Listing, Selection, usage};
+use crate::kube::{Call, Cluster, Listing, Resource, Selection, usage};
 use crate::rows::filter::{Filter, Shape, Sieve, Tester};
 use crate::rows::spec::ColumnSpec;
 use crate::rows::{Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableFeed, Tone};
@@ -100,12 +100,28 @@ impl Wanted {
 
 /// Reads a selection and makes the page wanted of it, off the runtime's workers.
 pub async fn page(cluster: &Arc<Cluster>, selection: Selection, wanted: Wanted) -> Result<Page> {
+    let namespace = selection.namespace.clone();
     let listing = if wanted.wants_figures() {
         cluster.rows_measured(selection, PATIENCE).await?
     } else {
         cluster.rows(selection, PATIENCE).await?
     };
-    tokio::task::spawn_blocking(move || paged(listing, &wanted)).await.map_err(Error::internal)?
+    let mut page =
+        tokio::task::spawn_blocking(move || paged(listing, &wanted)).await.map_err(Error::internal)??;
+    if page.total == 0 && page.note.is_none() {
+        page.note = no_namespace(cluster, namespace.as_deref()).await;
+    }
+    Ok(page)
+}
+
+/// Why nothing is in a namespace, if that is because there is no such namespace.
+async fn no_namespace(cluster: &Cluster, namespace: Option<&str>) -> Option<String> {
+    let namespace = namespace?;
+    let found = cluster.json(Call::get(Resource::namespaces().path(None, Some(namespace)))).await;
+    // Whoever may not read it is told nothing.
+    found.err().filter(crate::kube::Error::is_not_found).map(|_| {
+        format!("there is no namespace {namespace:?}: namespaces are listed with resource_list namespaces")
+    })
 }
 
 /// A filter for these columns. Labels are the server's to select by, before there are any rows.

@@ -13,6 +13,7 @@ mod command;
 mod common;
 mod config;
 mod container;
+mod context;
 mod cronjob;
 mod drift;
 mod event;
@@ -42,6 +43,7 @@ mod resource;
 mod rollout;
 mod session;
 mod set;
+mod signing;
 mod timeline;
 mod token;
 mod usage;
@@ -51,6 +53,8 @@ mod xray;
 
 #[cfg(test)]
 mod tests;
+
+pub use command::shell;
 
 use std::sync::Arc;
 
@@ -84,6 +88,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     cluster::LIST,
     config::LIST,
     container::LIST,
+    context::LIST,
     cronjob::LIST,
     drift::LIST,
     event::LIST,
@@ -110,6 +115,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     resource::LIST,
     rollout::LIST,
     session::LIST,
+    signing::LIST,
     timeline::LIST,
     token::LIST,
     usage::LIST,

@@ -9,7 +9,7 @@ use super::input::Within;
 use super::{Deck, common};
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
-use crate::kube::objects::rbac::{self, Allowed, Question, Subject};
+use crate::kube::objects::rbac::{self, Allowed, Question, Role, Subject};
 
 pub const LIST: &[Definition<Deck>] = &[define::<SubjectList>(), define::<SubjectRules>(), define::<CanI>()];
 
@@ -86,7 +86,8 @@ impl Operation for SubjectList {
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[schemars(deny_unknown_fields)]
 pub struct SubjectRulesInput {
-    /// `u:USER`, `g:GROUP` or `s:NAMESPACE:SERVICEACCOUNT`; default: who we are, as the server says it.
+    /// `u:USER`, `g:GROUP` or `s:NAMESPACE:SERVICEACCOUNT`; or a role: `cr:CLUSTERROLE`, `r:NAMESPACE:ROLE`, or what a
+    /// binding gives: `crb:CLUSTERROLEBINDING`, `rb:NAMESPACE:ROLEBINDING`. Default: who we are, as the server says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     #[serde(flatten)]
@@ -104,7 +105,7 @@ impl Operation for SubjectRules {
     const SPEC: Spec = Spec::observe(
         "subject_rules",
         "/v1/rbac/rules",
-        "List what a user, group or service account may do, and which binding lets it.",
+        "List what a user, group or service account may do, and which binding lets it; or the rules of a role.",
     );
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
@@ -118,15 +119,20 @@ impl Operation for SubjectRules {
     async fn run(deck: Arc<Deck>, _: Context, input: Self::Input) -> Result<Self::Output> {
         let cluster = deck.kube.get(input.within.cluster.as_deref())?;
         let namespace = input.within.namespace.unwrap_or_default();
-        let (all, note) = match &input.subject {
-            Some(subject) => {
+        let role = input.subject.as_deref().and_then(|text| Role::parse(text, &namespace));
+        let (all, note) = match (&input.subject, role) {
+            (Some(_), Some(role)) => {
+                let (all, note) = rbac::role_rules(&cluster, &role).await?;
+                (all, Some(note))
+            }
+            (Some(subject), None) => {
                 let subject = Subject::parse(subject, &namespace)?;
                 let note = (subject.kind == rbac::SubjectKind::User).then(|| {
                     "groups that an identity provider gives this user are not known here".to_owned()
                 });
                 (rbac::rules(&cluster, &subject).await?, note)
             }
-            None => {
+            (None, _) => {
                 let (all, whole) = rbac::own_rules(&cluster, &namespace).await?;
                 let note = (!whole).then(|| "the server does not know all of them".to_owned());
                 (all, note)
@@ -181,7 +187,7 @@ pub struct CanIInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Ask about another: `u:USER`, `g:GROUP`, `s:NAMESPACE:SERVICEACCOUNT`.
-    #[arg(long = "as")]
+    #[arg(long = "for")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// In every namespace.

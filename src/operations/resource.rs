@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::input::Query;
 use super::listing::{self, Page, Wanted};
 use super::{Deck, set};
-use crate::base::Result;
+use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Part, Spec, Target, Watch, define};
-use crate::kube::{Cluster, Selection};
+use crate::kube::{Cluster, Owner, Selection};
 
 pub const LIST: &[Definition<Deck>] = &[define::<ResourceList>()];
 
@@ -18,13 +18,17 @@ pub const LIST: &[Definition<Deck>] = &[define::<ResourceList>()];
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[schemars(deny_unknown_fields)]
 pub struct ResourceListInput {
-    /// As kubectl takes it: plural, singular, short name, `deployments.apps`, `apps/v1/deployments`.
+    /// `deploy`, `deployments.apps`, `apps/v1/deployments`.
     #[schemars(extend("x-complete" = "kind"))]
     pub kind: String,
     #[serde(flatten)]
     #[command(flatten)]
     pub query: Query,
-    /// Instead of the usual; by a path too: `HOST:.spec.host`.
+    /// Only what KIND/NAME owns.
+    #[arg(long, value_name = "KIND/NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Or by path: `HOST:.spec.host`.
     #[arg(long, value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -35,20 +39,40 @@ struct ResourceList;
 async fn selection(
     cluster: &Cluster,
     kind: &str,
+    owner: Option<&str>,
     mut query: Query,
     columns: Option<&[String]>,
 ) -> Result<Selection> {
     let resource = cluster.resolve(kind).await?;
-    query.selection(resource, columns)
+    let owner = match owner {
+        Some(_) if resource.is_pods() => {
+            return Err(Error::invalid("pods are not selected by their owner")
+                .next("Select them by the labels that their owner gives them."));
+        }
+        Some(owner) => Some(owner_of(cluster, owner).await?),
+        None => None,
+    };
+    Ok(query.selection(resource, columns)?.owned_by(owner))
+}
+
+/// Reads `cronjob/report`; the kind as it can be said anywhere.
+async fn owner_of(cluster: &Cluster, text: &str) -> Result<Owner> {
+    let wrong = || {
+        Error::invalid(format!("{text:?} names no owner")).next("Write KIND/NAME, such as cronjob/report.")
+    };
+    let (kind, name) = text.split_once('/').filter(|(_, name)| !name.is_empty()).ok_or_else(wrong)?;
+    Ok(Owner { kind: cluster.resolve(kind).await?.kind.to_string(), name: name.to_owned() })
 }
 
 fn opening(input: &ResourceListInput) -> set::Open {
     let (kind, columns): (Arc<str>, _) = (input.kind.as_str().into(), input.columns.clone().map(Arc::new));
+    let owner: Option<Arc<str>> = input.owner.as_deref().map(Arc::from);
     Arc::new(move |member| {
-        let (kind, columns) = (kind.clone(), columns.clone());
+        let (kind, columns, owner) = (kind.clone(), columns.clone(), owner.clone());
         Box::pin(async move {
             let columns = columns.as_ref().map(|all| all.as_slice());
-            let wanted = selection(&member.cluster, &kind, member.query.clone(), columns).await?;
+            let query = member.query.clone();
+            let wanted = selection(&member.cluster, &kind, owner.as_deref(), query, columns).await?;
             Ok(member.watch(wanted))
         })
     })
@@ -88,7 +112,8 @@ impl Operation for ResourceList {
             return set::page(&deck, &cx, &input.query, wanted, opening(&input)).await;
         }
         let cluster = input.query.place(&deck)?;
-        let selection = selection(&cluster, &input.kind, input.query, input.columns.as_deref()).await?;
+        let (owner, columns) = (input.owner.as_deref(), input.columns.as_deref());
+        let selection = selection(&cluster, &input.kind, owner, input.query, columns).await?;
         let wanted = Wanted {
             namespaces: selection.namespace.is_none() && selection.resource.namespaced,
             added: listing::names(&selection),
@@ -106,7 +131,8 @@ impl Operation for ResourceList {
             return Ok(Watch::table(listing::sifted(feed, filter, true, true)));
         }
         let cluster = input.query.place(&deck)?;
-        let selection = selection(&cluster, &input.kind, input.query, input.columns.as_deref()).await?;
+        let (owner, columns) = (input.owner.as_deref(), input.columns.as_deref());
+        let selection = selection(&cluster, &input.kind, owner, input.query, columns).await?;
         let namespaces = selection.namespace.is_none() && selection.resource.namespaced;
         Ok(Watch::table(listing::sifted(cluster.watch_measured(selection), filter, false, namespaces)))
     }

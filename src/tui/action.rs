@@ -132,6 +132,8 @@ pub const ACTIONS: &[ActionInfo] = &[
     change("rollback"),
     change("image"),
     change("sanitize"),
+    change("rename"),
+    change("deny"),
     change("undo_to"),
     change("pause"),
     plain("history"),

@@ -33,7 +33,7 @@ pub enum Command {
     /// The users or groups that role bindings name.
     Subjects(&'static str),
     Helm,
-    /// What a subject may do, as `u:jane`; without one, whoever sits here.
+    /// What a subject may do, as `u:jane`, or the rules of a role, as `cr:edit`; without one, whoever sits here.
     Can(Option<String>),
     /// The clusters, or go to one.
     Context(Option<CompactString>),
@@ -80,6 +80,8 @@ pub struct Wanted {
     pub labels: Option<String>,
     /// Field selector.
     pub fields: Option<String>,
+    /// Only what this object owns: `cronjob/report`.
+    pub owner: Option<String>,
     /// As typed after `/`; fuzzy ones begin with `-f `.
     pub filter: Option<String>,
     /// `COLUMN`, or `COLUMN:desc`.
@@ -102,7 +104,10 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["helm", "hm"], "Helm releases"),
     (&["users", "user", "usr"], "the users that bindings name"),
     (&["groups", "group", "grp"], "the groups that bindings name"),
-    (&["can"], "what u:USER, g:GROUP or s:NS:ACCOUNT may do; alone: what you may"),
+    (
+        &["can", "rules", "policy"],
+        "what u:USER, g:GROUP, s:NS:ACCOUNT or a role cr:NAME, r:NS:NAME may do; alone: you",
+    ),
     (&["contexts", "context", "ctx", "clusters", "cluster"], "the clusters, or go to one"),
     (&["namespaces", "namespace", "ns"], "the namespaces, or go to one"),
     (&["theme", "skin"], "another theme"),
@@ -247,6 +252,7 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
             "-l" | "--selector" | "--labels" => select(&mut wanted.labels, &value()?),
             "--field-selector" | "--fields" => select(&mut wanted.fields, &value()?),
             "--sort" => wanted.sort = Some(value()?),
+            "--owner" => wanted.owner = Some(value()?),
             "-f" => wanted.filter = Some(format!("-f {}", value()?)),
             _ if word.quoted || is_selector(word) => select(&mut wanted.labels, &word.text),
             _ if flag.starts_with('/') => {
@@ -256,7 +262,7 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
             _ if flag.starts_with('@') && flag.len() > 1 => wanted.context = Some(flag[1..].into()),
             _ if flag.starts_with('-') => {
                 return Err(Error::invalid(format!("there is no flag {flag}")).next(
-                    "Flags are -A, -n NAMESPACE, -l SELECTOR, --fields SELECTOR, -f FUZZY, -c CONTEXT, --sort COLUMN.",
+                    "Flags are -A, -n NAMESPACE, -l SELECTOR, --fields SELECTOR, -f FUZZY, -c CONTEXT, --owner KIND/NAME, --sort COLUMN.",
                 ));
             }
             namespace if wanted.namespaces.is_none() => {

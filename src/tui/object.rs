@@ -172,6 +172,8 @@ pub struct Query {
     pub labels: Option<String>,
     /// Field selector, applied by the server.
     pub fields: Option<String>,
+    /// Only what this object owns, as `resource_list` takes it: `cronjobs.batch/report`.
+    pub owner: Option<String>,
     /// As typed after `/`.
     pub filter: Option<String>,
     /// `COLUMN`, or `COLUMN:desc`.
@@ -252,7 +254,7 @@ pub enum Route {
     References(ObjectRef),
     /// The users or groups (`user`, `group`) that role bindings name.
     Subjects(&'static str),
-    /// What a subject (`u:jane`) may do; without one, whoever sits here.
+    /// What a subject (`u:jane`) may do, or the rules of a role (`cr:edit`); without one, whoever sits here.
     Rules {
         cluster: Option<CompactString>,
         subject: Option<String>,

@@ -64,6 +64,8 @@ pub struct ClusterInfo {
     pub latency_ms: Option<i64>,
     pub up: Option<bool>,
     pub current: bool,
+    /// Whom we act as there, if not as the kubeconfig's user.
+    pub acting: CompactString,
 }
 
 impl ClusterInfo {
@@ -84,6 +86,7 @@ impl ClusterInfo {
                 _ => Some(false),
             },
             current: text("CURRENT") == "*",
+            acting: Some(text("AS")).filter(|whom| whom != "–").unwrap_or_default(),
         }
     }
 }

@@ -37,6 +37,8 @@ const WELL_KNOWN: &[(&str, &str)] = &[
     ("events", "events"),
     ("job", "jobs.batch"),
     ("jobs", "jobs.batch"),
+    ("csr", "certificatesigningrequests.certificates.k8s.io"),
+    ("certificatesigningrequests", "certificatesigningrequests.certificates.k8s.io"),
     ("cj", "cronjobs.batch"),
     ("cronjob", "cronjobs.batch"),
     ("cronjobs", "cronjobs.batch"),

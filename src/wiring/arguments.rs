@@ -12,6 +12,7 @@ use crate::base::text::nearest;
 use crate::base::{Error, Result};
 use crate::cli::{self, Asked};
 use crate::gate::Form;
+use crate::tui::command::well_known;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -38,6 +39,16 @@ pub struct Common {
     #[arg(id = "Common-write", long = "write", global = true, conflicts_with = "Common-readonly")]
     #[arg(help_heading = "Common")]
     pub write: bool,
+    /// Act as this user in every cluster; the API servers must allow it.
+    #[arg(id = "Common-as", long = "as", global = true, value_name = "USER", help_heading = "Common")]
+    pub as_user: Option<String>,
+    /// Act as a member of this group too; several times for several. Needs --as.
+    #[arg(id = "Common-as-group", long = "as-group", global = true, value_name = "GROUP")]
+    #[arg(help_heading = "Common")]
+    pub as_group: Vec<String>,
+    /// Act as the user of this UID. Needs --as.
+    #[arg(id = "Common-as-uid", long = "as-uid", global = true, value_name = "UID", help_heading = "Common")]
+    pub as_uid: Option<String>,
     /// Log more: -v debug, -vv trace. RUST_LOG goes over it. The log is in the state directory.
     #[arg(id = "Common-verbose", long = "verbose", short = 'v', global = true, action = ArgAction::Count)]
     #[arg(help_heading = "Common")]
@@ -225,6 +236,7 @@ impl From<Error> for Stop {
 
 pub fn parse(mut arguments: Vec<OsString>, forms: &[Form]) -> Result<Invocation, Stop> {
     import(&mut arguments);
+    of_kind(&mut arguments, forms);
     let first = first_word(&arguments);
     let words: Vec<&str> = arguments[first..].iter().map_while(|a| a.to_str()).take(2).collect();
     let known = |word: &str| {
@@ -254,6 +266,22 @@ fn import(arguments: &mut [OsString]) {
     {
         *word = "k9s".into();
         *what = "show".into();
+    }
+}
+
+/// `qd service list` is what can be done with objects of any kind: `qd resource list service`. A noun's own verbs go first.
+fn of_kind(arguments: &mut Vec<OsString>, forms: &[Form]) {
+    let first = first_word(arguments);
+    let words: Vec<String> =
+        arguments[first..].iter().take(2).map(|a| a.to_string_lossy().into_owned()).collect();
+    if let [kind, verb] = words.as_slice()
+        && well_known(kind).is_some()
+        && !verbs(forms, kind).any(|own| own == *verb)
+        && verbs(forms, "resource").any(|any| any == *verb)
+    {
+        arguments[first] = "resource".into();
+        arguments[first + 1] = verb.into();
+        arguments.insert(first + 2, kind.into());
     }
 }
 
@@ -330,6 +358,9 @@ fn first_word(arguments: &[OsString]) -> usize {
         "--kubeconfig",
         "--set",
         "--session",
+        "--as",
+        "--as-group",
+        "--as-uid",
         "--context",
         "--cluster",
         "-c",
@@ -386,6 +417,21 @@ mod tests {
             let Ok(Choice::Console(opening)) = choice(line) else { panic!("{line}") };
             assert_eq!(opening.command("pods").as_deref(), command, "{line}");
         }
+    }
+
+    #[test]
+    fn a_kind_with_a_verb_of_any_kinds_is_that_operation() {
+        for (line, operation) in [
+            ("deployment list -n shop", "resource_list"),
+            ("service list -o json", "resource_list"),
+            ("svc get web", "resource_get"),
+            ("pod list", "pod_list"),
+        ] {
+            let Ok(Choice::Operation(asked)) = choice(line) else { panic!("{line}") };
+            assert_eq!(asked.form.spec.name, operation, "{line}");
+        }
+        let Ok(Choice::Console(opening)) = choice("deploy shop") else { panic!() };
+        assert_eq!(opening.words, ["deploy", "shop"]);
     }
 
     #[test]

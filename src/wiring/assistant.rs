@@ -32,7 +32,7 @@ pub async fn run(mut setting: Setting, name: Option<String>) -> Result<u8> {
     let mut assistant = Assistant::new();
     loop {
         tracing::info!(session = joined.welcome.session, pid = joined.welcome.pid, "joined the live session");
-        let same = joined.welcome.state == setting.state();
+        let same = joined.is_same(&setting);
         let (read, write) = joined.split();
         if assistant.talk(read, write).await == Ended::Assistant {
             return Ok(0);

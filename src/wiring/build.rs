@@ -8,10 +8,10 @@ use crate::base::config::Effective;
 use crate::base::{Actor, ActorKind, Door, Paths, Result, Role, SharedClock, SystemClock};
 use crate::bus::Bus;
 use crate::gate::auth::Tokens;
-use crate::gate::{Gate, Parts, Policy, Settings, bind};
+use crate::gate::{Acting, Gate, Parts, Policy, Settings, System, Target, bind};
 use crate::k9s::Folders;
 use crate::kube::forward::Forwards;
-use crate::kube::{Clusters, Options};
+use crate::kube::{Clusters, Impersonation, Options};
 use crate::operations::{self, Deck};
 use crate::session::{Session, Workspaces};
 use crate::store::{SqliteOptions, SqliteStore};
@@ -27,6 +27,8 @@ pub struct Setting {
     pub session: Option<String>,
     /// Changes are asked for though files say read-only.
     pub write: bool,
+    /// Whom to act as in every cluster.
+    pub acting: Option<Impersonation>,
     /// Nothing is changed through this session, or through this door of the live one.
     pub read_only: bool,
 }
@@ -53,6 +55,11 @@ impl Setting {
     /// Where the session keeps its state, as others are told.
     pub fn state(&self) -> String {
         self.paths.state.display().to_string()
+    }
+
+    /// Whom the session acts as, if it is started to act as another: `jane in devs`.
+    pub fn acting(&self) -> Option<String> {
+        self.acting.as_ref().map(Impersonation::words)
     }
 
     /// Where the session's socket is.
@@ -113,6 +120,7 @@ pub fn build(setting: &Setting) -> Result<Built> {
     let kube = Clusters::new(Options {
         kubeconfig: (!kubernetes.kubeconfig.as_os_str().is_empty()).then(|| kubernetes.kubeconfig.clone()),
         context: filled(&kubernetes.context),
+        acting: setting.acting.clone(),
         ..Options::default()
     });
     let session = Session::new(bus.clone(), clock.clone());
@@ -132,11 +140,35 @@ pub fn build(setting: &Setting) -> Result<Built> {
             session: setting.name().to_owned(),
             approval_lifetime: Duration::from_secs(setting.effective.config.approvals.expire_seconds.into()),
             read_only: setting.read_only,
+            acting: acting(setting, deck.kube.clone()),
             ..Settings::default()
         },
         redactor: Arc::default(),
     })?;
     Ok(Built { gate, deck })
+}
+
+/// As whom the clusters take what is done in them, for the audit log, previews and the commands that calls are equal to.
+fn acting(setting: &Setting, kube: Arc<Clusters>) -> Acting {
+    let whom = move |target: &Target| {
+        let cluster = (target.system == System::Kubernetes).then(|| kube.get(Some(&target.place)))?;
+        cluster.ok()?.acting_as()
+    };
+    let flags = setting.acting.iter().flat_map(|whom| {
+        let flags = |user: &str, group: &str, uid: Option<&str>| {
+            let groups = whom.groups.iter().map(|name| (group, name.as_str()));
+            let uid = uid.zip(whom.uid.as_deref());
+            let all = std::iter::once((user, whom.user.as_str())).chain(groups).chain(uid);
+            all.map(|(flag, value)| format!("{flag} {}", operations::shell(value)))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        [
+            ("kubectl", flags("--as", "--as-group", Some("--as-uid"))),
+            ("helm", flags("--kube-as-user", "--kube-as-group", None)),
+        ]
+    });
+    Acting::new(whom).flagged(flags.collect())
 }
 
 fn open_store(setting: &Setting, clock: SharedClock) -> Result<SqliteStore> {

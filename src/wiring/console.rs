@@ -19,7 +19,7 @@ pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
     let mut live = join::join(&setting, Purpose::Wire, &person).await?;
     while let Some(joined) = live {
         let read_only = joined.welcome.read_only;
-        let same = joined.welcome.state == setting.state();
+        let same = joined.is_same(&setting);
         let remote = joined.remote();
         // The palette and the forms are made from it.
         remote.fetch_catalogue().await?;
@@ -31,7 +31,7 @@ pub async fn console(setting: Setting, opening: Opening) -> Result<u8> {
             () = gone.cancelled() => heir = true,
         }
         if !same {
-            // A session over other clusters, such as the practice fleet, has no heir here.
+            // A session over other clusters, such as the practice fleet, or that acts as another has no heir here.
             return Err(Error::unavailable("the session that this console had joined has ended")
                 .next("Start it again, or open another."));
         }

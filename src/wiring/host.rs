@@ -34,6 +34,7 @@ struct Shared {
     gate: Gate,
     name: String,
     state: String,
+    acting: Option<String>,
     /// The person whose session it is; a connection that claims to be a person is this one.
     person: Actor,
     /// Made with the first agent: a console without one needs none.
@@ -67,6 +68,7 @@ impl Host {
             gate: built.gate.clone(),
             name: setting.name().to_owned(),
             state: setting.state(),
+            acting: setting.acting(),
             person: setting.person(Door::Cli),
             core: OnceLock::new(),
             stop: stop.clone(),
@@ -166,6 +168,7 @@ async fn serve_one(shared: Arc<Shared>, stream: UnixStream) {
         pid: std::process::id(),
         state: shared.state.clone(),
         read_only: gate.is_read_only(),
+        acting: shared.acting.clone(),
         error,
     };
     if welcome.send(&mut write).await.is_err() {

@@ -18,7 +18,7 @@ pub struct Joined {
     write: OwnedWriteHalf,
 }
 
-/// Joins the live session of the setting's name. `Ok(None)`: there is none.
+/// Joins the live session of the setting's name. `Ok(None)`: there is none, or none that acts as whom the setting says.
 pub async fn join(setting: &Setting, purpose: Purpose, actor: &Actor) -> Result<Option<Joined>> {
     if !setting.effective.config.session.socket {
         return Ok(None);
@@ -33,6 +33,10 @@ pub async fn join(setting: &Setting, purpose: Purpose, actor: &Actor) -> Result<
         read_only: setting.read_only,
     };
     let welcome = wire::greet(&mut read, &mut write, purpose, claim).await?;
+    if setting.acting.is_some() && welcome.acting != setting.acting() {
+        // Its clusters would take the calls for somebody else.
+        return Ok(None);
+    }
     Ok(Some(Joined { welcome, read, write }))
 }
 
@@ -61,6 +65,12 @@ pub async fn any(setting: &mut Setting, purpose: Purpose, actor: &Actor) -> Resu
 impl Joined {
     pub fn remote(self) -> Remote {
         Remote::over(self.read, self.write)
+    }
+
+    /// Whether this process may take its place when it ends: it would keep its state in the same place, and act as the
+    /// same.
+    pub fn is_same(&self, setting: &Setting) -> bool {
+        self.welcome.state == setting.state() && self.welcome.acting == setting.acting()
     }
 
     /// The stream itself.

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use crate::base::{Error, Result};
 use crate::gate::{Definition, Form};
+use crate::kube::Impersonation;
 use arguments::{Choice, Invocation, Stop};
 
 /// Runs `qd` with its arguments, the program's name first.
@@ -84,6 +85,7 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
     let setting = build::Setting {
         read_only: common.readonly || (effective.config.readonly && !common.write),
         write: common.write,
+        acting: Impersonation::of(common.as_user.as_deref(), &common.as_group, common.as_uid.as_deref())?,
         paths,
         effective,
         session: common.session,

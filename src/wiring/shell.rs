@@ -13,6 +13,9 @@ pub async fn run(mut setting: Setting, asked: Asked) -> Result<u8> {
         if let (false, Some(name)) = (named, &setting.session) {
             cli::aside(&format!("in the session {name:?}, the only one that is open"));
         }
+        if let Some(whom) = joined.welcome.acting.as_deref().filter(|_| setting.acting.is_none()) {
+            cli::aside(&format!("the session acts as {whom}"));
+        }
         return cli::run(&joined.client(caller), asked).await;
     }
     if let (true, Some(name)) = (named, &setting.session) {

@@ -49,7 +49,7 @@ fn secret(revision: u32, status: &str, manifest: &str) -> String {
         "chart": {"metadata": {"name": "web", "version": format!("1.{revision}.0"), "appVersion": "9"},
             "values": {"replicas": 1, "image": {"tag": "1"}}},
         "config": {"image": {"tag": revision.to_string()}},
-        "hooks": [{"name": "migrate", "events": ["post-rollback"]}],
+        "hooks": [{"name": "migrate", "events": ["post-rollback", "pre-delete"]}],
     });
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
@@ -115,4 +115,67 @@ fn a_release_is_read_and_rolled_back_without_helm() {
     let (code, _, said) = qd(bed, &home, &["helm", "rollback", "web", "--to-revision", "9", "-n", "helms"]);
     assert_eq!(code, i32::from(Code::NotFound.exit_code()), "{said}");
     assert!(said.contains("There are 1, 2, 3"), "{said}");
+}
+
+const KEPT: &str = "---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: precious, annotations: {helm.sh/resource-policy: keep}}
+data: {A: \"1\"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: gone-already}
+";
+
+#[test]
+fn a_release_is_uninstalled_in_helms_order_and_keeps_what_it_must() {
+    let (bed, home) = (Bed::shared(), Home::new());
+    bed.namespace("unhelmed");
+    let manifest = format!("{KEPT}{SECOND}");
+    bed.kubectl(&["apply", "-n", "unhelmed", "-f", "-"], Some(&manifest));
+    bed.kubectl(&["delete", "-n", "unhelmed", "configmap", "gone-already"], None);
+    for (revision, status) in [(1, "superseded"), (2, "deployed")] {
+        bed.kubectl(&["create", "-n", "unhelmed", "-f", "-"], Some(&secret(revision, status, &manifest)));
+    }
+    let there = || bed.kubectl(&["get", "all,configmaps,secrets", "-n", "unhelmed", "-o", "name"], None);
+    let qd_json = |words: &[&str]| run(bed, &home, &[words, &["-n", "unhelmed"]].concat());
+    let before = there();
+    let preview = qd_json(&["helm", "uninstall", "web", "--preview"]);
+    let affects = preview["affects"].to_string();
+    for said in [
+        "service extra: deleted",
+        "deployment web: deleted",
+        "configmap gone-already: is gone already",
+        "2 records of revisions: deleted",
+    ] {
+        assert!(affects.contains(said), "{said}: {preview}");
+    }
+    let warnings = preview["warnings"].to_string();
+    assert!(warnings.contains("pre-delete hooks are not run: migrate"), "{preview}");
+    assert!(warnings.contains("kept by their annotation: configmap precious"), "{preview}");
+    assert_eq!(there(), before, "a preview changes nothing");
+
+    let done = qd_json(&["helm", "uninstall", "web"]);
+    let expected = [
+        "service extra deleted",
+        "deployment web deleted",
+        "configmap gone-already was gone already",
+        "configmap settings deleted",
+    ];
+    assert_eq!(done["objects"], json!(expected), "{done}");
+    assert_eq!((&done["kept"], &done["revisions"]), (&json!(["configmap precious"]), &json!(2)));
+    let command = format!("helm uninstall web --no-hooks -n unhelmed --kube-context {}", bed.context);
+    assert_eq!(done["equivalent"], command);
+    wait_until(30, "objects that are gone", || {
+        let now = there();
+        !now.contains("web")
+            && !now.contains("extra")
+            && !now.contains("settings")
+            && !now.contains("sh.helm")
+    });
+    assert!(there().contains("configmap/precious"));
+    assert_eq!(qd_json(&["helm", "list"])["total"], 0);
+    let (code, _, said) = qd(bed, &home, &["helm", "uninstall", "web", "-n", "unhelmed"]);
+    assert_eq!(code, i32::from(Code::NotFound.exit_code()), "{said}");
 }

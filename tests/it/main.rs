@@ -25,6 +25,7 @@ mod heirs;
 mod helm;
 mod house;
 mod http;
+mod identity;
 mod k9s_files;
 mod kube_client;
 mod kube_lab;

@@ -275,7 +275,7 @@ fn rights_are_asked_of_the_server_and_read_from_bindings() {
         None,
     );
     assert_eq!(run(bed, &home, &["can", "i", "delete", "pods", "-n", "rights"])["allowed"], true);
-    let robot = ["--as", "s:rights:robot", "-n", "rights"];
+    let robot = ["--for", "s:rights:robot", "-n", "rights"];
     let asked = |words: &[&str]| qd(bed, &home, &[&["can", "i"], words, &robot].concat()).0;
     wait_until(10, "binding that holds", || asked(&["get", "pods"]) == 0);
     assert_eq!(asked(&["get", "pods/log"]), 0);
@@ -285,6 +285,19 @@ fn rights_are_asked_of_the_server_and_read_from_bindings() {
     assert!(rules.contains("as system:authenticated"), "what its groups may is its right too: {rules}");
     let own = run(bed, &home, &["subject", "rules", "-n", "rights"]);
     assert!(own["total"].as_u64().unwrap() > 0);
+    // The rules of a role, of what a binding gives, and of a role that is not there.
+    let role = run(bed, &home, &["subject", "rules", "r:rights:reader"]);
+    let (columns, rows) = (role["columns"].as_array().unwrap(), role["rows"].as_array().unwrap());
+    let at = |name: &str| columns.iter().position(|c| c == name).unwrap();
+    let cells =
+        |row: &Value| ["RESOURCE", "GET", "DELETE"].map(|name| row[at(name)].as_str().unwrap().to_owned());
+    assert_eq!(rows.iter().map(cells).collect::<Vec<_>>(), [["pods", "✓", ""], ["pods/log", "✓", ""]]);
+    let given = run(bed, &home, &["subject", "rules", "rb:rights:robots"]);
+    assert_eq!(given["note"], "to ServiceAccount rights/robot");
+    assert_eq!(given["rows"].as_array().unwrap().len(), 2, "{given}");
+    let admin = run(bed, &home, &["subject", "rules", "cr:cluster-admin"]).to_string();
+    assert!(admin.contains("bindings say to whom"), "{admin}");
+    assert_eq!(qd(bed, &home, &["subject", "rules", "cr:none"]).0, i32::from(Code::NotFound.exit_code()));
     let groups = run(bed, &home, &["subject", "list", "group"]).to_string();
     assert!(groups.contains("system:masters"), "{groups}");
 }

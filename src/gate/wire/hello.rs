@@ -60,6 +60,9 @@ pub struct Welcome {
     /// Nothing can be changed through this connection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// Whom its clusters take its calls for, if the session was started to act as another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting: Option<String>,
     /// Present when the connection is refused; it is closed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,

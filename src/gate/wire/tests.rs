@@ -234,6 +234,7 @@ async fn the_greeting_names_the_session_or_says_why_not() {
                 pid: 7,
                 state: String::new(),
                 read_only: false,
+                acting: None,
                 error,
             };
             welcome.send(&mut write).await.unwrap();

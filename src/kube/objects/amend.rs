@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::keepers::keepers;
 use super::place::{Place, Seen};
 use super::plan::{MANAGER, Plan, comparable, racing, refusal, sides};
 use crate::base;
@@ -27,8 +28,9 @@ pub async fn plan(
             checks: vec!["server dry run ok".to_owned()],
             ..Plan::default()
         };
-        if before == after {
-            plan.warnings.push("nothing changes".to_owned());
+        match before == after {
+            true => plan.warnings.push("nothing changes".to_owned()),
+            false => plan.warnings.extend(keepers(&live)),
         }
         (plan.before, plan.after) = (before, after);
         Ok((plan, live))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::describe::part::text;
+use super::keepers::keepers;
 use super::manifest::Document;
 use super::mask;
 use super::place::{Place, Seen};
@@ -107,6 +108,7 @@ async fn plan_one(
         warnings.push(format!("{} goes to {own}, as it says itself, not to {asked}", document.words()));
     }
     let seen = live.as_ref().map(Seen::of);
+    let keepers = live.as_ref().map(keepers).unwrap_or_default();
     let (before, after) = match live {
         Some(mut live) => {
             comparable(&mut live, &place.resource);
@@ -123,6 +125,9 @@ async fn plan_one(
         (_, true) => UNCHANGED,
         _ => "changed",
     };
+    if before != after {
+        warnings.extend(keepers.into_iter().map(|said| format!("{}: {said}", document.words())));
+    }
     Ok(Step { before, after, outcome, check: Some("server dry run ok".into()), warnings, seen })
 }
 

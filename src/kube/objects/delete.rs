@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::around::keeper;
 use super::describe::part::{items, plain, selector, text};
+use super::keepers::remakers;
 use super::place::{List, Place, Seen};
 use super::plan::{Plan, comparable, refusal, sides};
 use crate::base;
@@ -114,6 +115,7 @@ fn warn(live: &Value, options: Options, plan: &mut Plan) {
     if let Some(keeper) = keeper(live) {
         plan.warnings.push(format!("{keeper} controls it and will make another in its place"));
     }
+    plan.warnings.extend(remakers(live));
     if live.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some() {
         plan.warnings
             .push("it mirrors a static pod: the node's kubelet keeps it whatever the API server says".into());

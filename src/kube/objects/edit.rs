@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::describe::part::{items, text};
+use super::keepers::keepers;
 use super::manifest::Document;
 use super::mask;
 use super::place::{Place, Seen};
@@ -19,13 +20,15 @@ async fn plan_once(place: &Place, document: &Document) -> base::Result<Plan> {
     let (live, edited) = prepare(place, document).await?;
     let mut after = write(place, &edited, true).await.map_err(refusal)?;
     let seen = Some(Seen::of(&live));
+    let keepers = keepers(&live);
     let mut before = live;
     comparable(&mut before, &place.resource);
     comparable(&mut after, &place.resource);
     let (before, after) = sides(Some(before), after);
     let mut plan = Plan { seen, checks: vec!["server dry run ok".to_owned()], ..Plan::default() };
-    if before == after {
-        plan.warnings.push("nothing changes".to_owned());
+    match before == after {
+        true => plan.warnings.push("nothing changes".to_owned()),
+        false => plan.warnings.extend(keepers),
     }
     (plan.before, plan.after) = (before, after);
     Ok(plan)

@@ -105,6 +105,36 @@ impl Subject {
     }
 }
 
+/// A role, or a binding that gives one to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// `roles`, `clusterroles`, `rolebindings` or `clusterrolebindings`.
+    plural: &'static str,
+    /// Empty for what has none.
+    namespace: String,
+    name: String,
+}
+
+impl Role {
+    /// Reads `cr:NAME`, `crb:NAME`, `r:NAMESPACE:NAME` and `rb:NAMESPACE:NAME`; `None` for what is no role. A role's own
+    /// name may have colons, so that the namespace is never left out of one that has some.
+    pub fn parse(text: &str, namespace: &str) -> Option<Self> {
+        let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty())?;
+        let plural = match kind {
+            "r" | "ro" | "role" => "roles",
+            "cr" | "clusterrole" => "clusterroles",
+            "rb" | "rolebinding" => "rolebindings",
+            "crb" | "clusterrolebinding" => "clusterrolebindings",
+            _ => return None,
+        };
+        let (namespace, name) = match plural {
+            "roles" | "rolebindings" => name.split_once([':', '/']).unwrap_or((namespace, name)),
+            _ => ("", name),
+        };
+        Some(Self { plural, namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+}
+
 /// What may be done with one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
@@ -181,6 +211,55 @@ pub async fn rules(cluster: &Cluster, subject: &Subject) -> base::Result<Vec<All
         roles.get(&(kind, namespace.to_owned(), name.to_owned()))
     };
     Ok(collect(subject, &bindings.all, find))
+}
+
+/// The rules of a role, or of the role that a binding gives; with what they need to be read rightly.
+pub async fn role_rules(cluster: &Cluster, role: &Role) -> base::Result<(Vec<Allowed>, String)> {
+    let read = async |plural: &str, namespace: &str, name: &str| {
+        let place = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
+        cluster.json(Call::get(format!("{API}{place}/{plural}/{name}"))).await
+    };
+    let found = read(role.plural, &role.namespace, &role.name).await?;
+    if !role.plural.ends_with("bindings") {
+        let (kind, note) = if role.plural == "roles" {
+            ("Role", "it gives nothing by itself: the rolebindings of its namespace say to whom")
+        } else {
+            ("ClusterRole", "it gives nothing by itself: the bindings say to whom, and where")
+        };
+        let by = format!("{kind}/{}", role.name);
+        return Ok((rules_of(&found, &role.namespace, &by), note.to_owned()));
+    }
+    let (kind, name) = (text(&found, "/roleRef/kind"), text(&found, "/roleRef/name"));
+    let subjects: Vec<String> = items(&found, "/subjects").iter().map(said).collect();
+    let to = if subjects.is_empty() { "nobody".to_owned() } else { subjects.join(", ") };
+    let sort = if role.namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
+    let by = format!("{kind}/{name} by {sort}/{}", role.name);
+    let given = match kind.as_str() {
+        "Role" => read("roles", &role.namespace, &name).await,
+        _ => read("clusterroles", "", &name).await,
+    };
+    let given = given.map_err(|error| {
+        let mut error = base::Error::from(error);
+        error.message = format!("{}, which the binding {} gives to {to}", error.message, role.name);
+        error
+    })?;
+    Ok((rules_of(&given, &role.namespace, &by), format!("to {to}")))
+}
+
+/// A binding's subject in words: `User jane`, `ServiceAccount shop/robot`.
+fn said(subject: &Value) -> String {
+    let (kind, name) = (text(subject, "/kind"), text(subject, "/name"));
+    match text(subject, "/namespace") {
+        namespace if namespace.is_empty() => format!("{kind} {name}"),
+        namespace => format!("{kind} {namespace}/{name}"),
+    }
+}
+
+fn rules_of(role: &Value, namespace: &str, by: &str) -> Vec<Allowed> {
+    let mut all: Vec<Allowed> =
+        items(role, "/rules").iter().flat_map(|rule| of_rule(rule, namespace, by)).collect();
+    all.sort_by(|a, b| (&a.group, &a.resource).cmp(&(&b.group, &b.resource)));
+    all
 }
 
 /// Joins the bindings that mean a subject with the rules of the roles that they name.
@@ -322,6 +401,18 @@ mod tests {
         assert_eq!(Subject::parse("s:robot", "default").unwrap().namespace, "default");
         assert_eq!(Subject::parse("g:devs", "").unwrap().groups(), ["devs"]);
         assert!(Subject::parse("jane", "").is_err() && Subject::parse("x:y", "").is_err());
+    }
+
+    #[test]
+    fn roles_are_read_with_colons_in_their_names() {
+        let read = |text: &str| Role::parse(text, "default").map(|r| (r.plural, r.namespace, r.name));
+        let role =
+            |plural, namespace: &str, name: &str| Some((plural, namespace.to_owned(), name.to_owned()));
+        assert_eq!(read("cr:system:node"), role("clusterroles", "", "system:node"));
+        assert_eq!(read("r:kube-system:system:x"), role("roles", "kube-system", "system:x"));
+        assert_eq!(read("rb:devs"), role("rolebindings", "default", "devs"));
+        assert_eq!(read("crb:all"), role("clusterrolebindings", "", "all"));
+        assert!(read("u:jane").is_none() && read("cr:").is_none() && read("edit").is_none());
     }
 
     #[test]

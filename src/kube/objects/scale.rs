@@ -52,6 +52,7 @@ async fn plan_once(place: &Place, replicas: u32) -> base::Result<Plan> {
         if !owner.is_empty() {
             plan.warnings.push(format!("{owner} controls it and will set its own number again"));
         }
+        plan.warnings.extend(super::keepers::appliers(&workload));
     }
     Ok(plan)
 }

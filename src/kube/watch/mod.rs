@@ -49,6 +49,9 @@ pub struct Selection {
     pub labels: Option<String>,
     /// A field selector.
     pub fields: Option<String>,
+    /// Only what this object owns. The server selects by no owner: it sends all, and the others are passed over. Not for
+    /// pods, which are found by their owner's labels.
+    pub owner: Option<Owner>,
     /// The rows are the containers of the pods that are selected.
     pub containers: bool,
     /// Columns that are read from the whole object.
@@ -59,7 +62,15 @@ impl Selection {
     /// Everything of a kind, in a namespace or in all.
     pub fn all(resource: Resource, namespace: Option<String>) -> Self {
         let namespace = namespace.filter(|n| resource.namespaced && !n.is_empty());
-        Self { resource, namespace, labels: None, fields: None, containers: false, extra: Vec::new() }
+        Self {
+            resource,
+            namespace,
+            labels: None,
+            fields: None,
+            owner: None,
+            containers: false,
+            extra: Vec::new(),
+        }
     }
 
     /// The containers of one pod.
@@ -75,6 +86,13 @@ impl Selection {
         self
     }
 
+    /// Narrows it to what an object of the same namespace, or of none, owns.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<Owner>) -> Self {
+        self.owner = owner;
+        self
+    }
+
     /// Narrows it by selectors; empty ones are none.
     #[must_use]
     pub fn selecting(mut self, labels: Option<String>, fields: Option<String>) -> Self {
@@ -82,6 +100,14 @@ impl Selection {
         self.fields = fields.filter(|f| !f.trim().is_empty());
         self
     }
+}
+
+/// An owner as what it owns names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// As manifests write it: `CronJob`.
+    pub kind: String,
+    pub name: String,
 }
 
 /// Every row of a selection at one moment.

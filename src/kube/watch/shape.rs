@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use prost::Message;
 use serde_json::Value;
 
-use super::Selection;
 use super::hub::Change;
+use super::{Owner, Selection};
 use crate::kube::error::{Error, Status};
 use crate::kube::extra::Extra;
 use crate::kube::tables::Layout;
@@ -23,6 +23,7 @@ pub(super) struct Shape {
     form: Form,
     /// A node's row tells what it has to give, which stands in the whole object only.
     nodes: bool,
+    owner: Option<Owner>,
     extra: Extra,
 }
 
@@ -62,7 +63,7 @@ impl Shape {
             (false, false) => Form::Table(None),
         };
         let nodes = selection.resource.is_nodes();
-        Self { cluster, form, nodes, extra: Extra::new(&selection.extra) }
+        Self { cluster, form, nodes, owner: selection.owner.clone(), extra: Extra::new(&selection.extra) }
     }
 
     /// The columns, where they are known before the server says anything.
@@ -154,7 +155,10 @@ impl Shape {
             (Form::Pods, Framing::Length) => protobuf_event(&self.cluster, frame.clone(), out),
             (Form::Pods, Framing::Lines) => json_event(&self.cluster, frame, out),
             (Form::Containers, _) => containers_event(&self.cluster, frame, out),
-            (Form::Table(layout), _) => table_event(&self.cluster, layout, self.nodes, frame, out),
+            (Form::Table(layout), _) => {
+                let about = (self.nodes, self.owner.as_ref());
+                table_event(&self.cluster, layout, about, frame, out)
+            }
         }
     }
 
@@ -205,7 +209,11 @@ impl Shape {
                 let columns = learn(layout, self.nodes, &table);
                 let now = Timestamp::now().as_second();
                 if let Some(layout) = layout {
-                    layout.rows(&self.cluster, &table, now, |row, _| out.push(Change::Upsert(row)));
+                    layout.rows(&self.cluster, &table, now, |row, meta| {
+                        if owns(self.owner.as_ref(), meta) {
+                            out.push(Change::Upsert(row));
+                        }
+                    });
                 }
                 let meta = table.metadata.unwrap_or_default();
                 Ok(Page {
@@ -285,7 +293,7 @@ fn containers_event(cluster: &Arc<str>, frame: &[u8], out: &mut Vec<Change>) -> 
 fn table_event(
     cluster: &Arc<str>,
     layout: &mut Option<Layout>,
-    nodes: bool,
+    (nodes, owner): (bool, Option<&Owner>),
     frame: &[u8],
     out: &mut Vec<Change>,
 ) -> Result<Told, String> {
@@ -294,11 +302,13 @@ fn table_event(
             let mut told = Told { columns: learn(layout, nodes, &table), ..Told::default() };
             let now = Timestamp::now().as_second();
             if let Some(layout) = layout {
-                layout.rows(cluster, &table, now, |row, version| {
-                    if !version.is_empty() {
-                        told.version = Some(version.into());
+                layout.rows(cluster, &table, now, |row, meta| {
+                    if !meta.resource_version.is_empty() {
+                        told.version = Some((&*meta.resource_version).into());
                     }
-                    out.push(if deleted { Change::Remove(row.key) } else { Change::Upsert(row) });
+                    // What was let go by its owner is no longer of its rows.
+                    let kept = !deleted && owns(owner, meta);
+                    out.push(if kept { Change::Upsert(row) } else { Change::Remove(row.key) });
                 });
             }
             Ok(told)
@@ -311,6 +321,20 @@ fn table_event(
         TableEvent::Error(status) => Ok(Told { error: Some(status), ..Told::default() }),
         TableEvent::Other => Ok(Told::default()),
     }
+}
+
+/// Whether an object is among those that `owner` owns; without an owner all are.
+fn owns(owner: Option<&Owner>, meta: &wire::PlainMeta<'_>) -> bool {
+    #[derive(serde::Deserialize, Default)]
+    #[serde(default)]
+    struct Reference {
+        kind: String,
+        name: String,
+    }
+    let Some(owner) = owner else { return true };
+    let references = meta.owner_references.map(|raw| serde_json::from_str::<Vec<Reference>>(raw.get()));
+    let references = references.and_then(Result::ok).unwrap_or_default();
+    references.iter().any(|r| r.kind == owner.kind && r.name == owner.name)
 }
 
 /// Takes the column definitions, if these have some that are not known yet.

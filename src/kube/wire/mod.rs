@@ -11,4 +11,4 @@ pub(super) use messages::{
 };
 #[cfg(test)]
 pub(super) use messages::{RawExtension, envelope};
-pub(super) use table::{ColumnDefinition, JsonTable, TableEvent, parse_event, parse_table};
+pub(super) use table::{ColumnDefinition, JsonTable, PlainMeta, TableEvent, parse_event, parse_table};

@@ -62,6 +62,9 @@ pub(in crate::kube) struct PlainMeta<'a> {
     pub(in crate::kube) resource_version: Cow<'a, str>,
     pub(in crate::kube) creation_timestamp: Option<Time>,
     pub(in crate::kube) deletion_timestamp: Option<Time>,
+    /// Looked at only where what an object owns is asked for.
+    #[serde(borrow)]
+    pub(in crate::kube) owner_references: Option<&'a RawValue>,
 }
 
 /// One event of a Table watch.

@@ -172,7 +172,7 @@ impl App {
         }
         let mut query = self.query(kind);
         (query.labels, query.fields, query.filter) = (wanted.labels, wanted.fields, wanted.filter);
-        query.sort = wanted.sort;
+        (query.owner, query.sort) = (wanted.owner, wanted.sort);
         Ok(query)
     }
 

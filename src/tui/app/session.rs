@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{App, Dirty, Outbound};
+use crate::base::text::is_glob;
 use crate::base::{Actor, SafeText};
 use crate::bus::{CallPhase, Event, Level, MessageKind};
 use crate::gate::{Frame, Reply, Request};
@@ -108,7 +109,28 @@ impl App {
         self.shared.known_clusters = known;
         if first {
             self.name_clusters();
+        } else {
+            self.leave_gone_clusters();
         }
+    }
+
+    /// A context that was renamed or deleted is in view no more: new tables show the others, or the current one.
+    fn leave_gone_clusters(&mut self) {
+        let known = &self.shared.known_clusters;
+        if known.is_empty() || self.shared.clusters.iter().any(|name| is_glob(name) || name == "all") {
+            return;
+        }
+        let is_gone = |name: &&CompactString| !known.iter().any(|c| c.name == **name);
+        let Some(gone) = self.shared.clusters.iter().find(is_gone).cloned() else { return };
+        let left: Vec<CompactString> = self.shared.clusters.iter().filter(|n| !is_gone(n)).cloned().collect();
+        let current = known.iter().find(|c| c.current).map(|c| c.name.clone());
+        let (place, next) = match (left.is_empty(), current) {
+            (true, Some(current)) => (vec![current.clone()], format!("New tables show {current}.")),
+            (true, None) => (Vec::new(), ":ctx lists those that there are.".to_owned()),
+            (false, _) => (left, "New tables show the others.".to_owned()),
+        };
+        self.set_clusters(place);
+        self.flash(Flash::warning(format!("there is no context {gone} any more")).next(next));
     }
 
     /// Takes what a watch has noticed of one cluster; without a name, of the current one.

@@ -10,6 +10,8 @@ use crate::tui::shared::{ClusterInfo, Shared};
 
 /// More letters than this of clusters' names are a number.
 const NAMED: usize = 32;
+/// More letters than this of whom we act as are cut.
+const WHOM: u16 = 24;
 
 pub fn render(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -31,6 +33,9 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     if shared.read_only {
         x = put(buf, area, x, 0, "[RO]", theme.warning) + 2;
     }
+    if let Some(whom) = acting(shared) {
+        x = put(buf, area, x, 0, &format!("[{}]", cut(&whom, WHOM)), theme.warning) + 2;
+    }
     let facts = facts(shared);
     // The middle goes first when the line is narrow: in its centre if it fits, else cut, else not at all.
     let room = right_at.saturating_sub(x + 1);
@@ -45,6 +50,20 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
         let x = put(buf, area, right_at, 0, &waits, style);
         put(buf, area, x, 0, &clock(frame), theme.header_label);
     }
+}
+
+/// `as jane`: whom the clusters in view take us for, if not for the kubeconfig's users.
+fn acting(shared: &Shared) -> Option<String> {
+    let shown = |c: &&ClusterInfo| match shared.clusters.as_slice() {
+        [] => c.current,
+        clusters => clusters.contains(&c.name),
+    };
+    let mut whom: Vec<String> =
+        shared.known_clusters.iter().filter(shown).map(|c| c.acting.to_string()).collect();
+    whom.sort();
+    whom.dedup();
+    whom.retain(|name| !name.is_empty());
+    (!whom.is_empty()).then(|| format!("as {}", SafeText::new(&whom.join(" or "))))
 }
 
 /// `eu-1 ▸ shop`, or `3 clusters ▸ all`.
@@ -111,6 +130,12 @@ fn right(frame: &Frame<'_>) -> String {
     waits(frame.look.shared) + &clock(frame)
 }
 
+/// `ana`, `ana as jane [RO]`.
+fn you(shared: &Shared) -> String {
+    let whom = acting(shared).map(|whom| format!(" {whom}")).unwrap_or_default();
+    format!("{}{whom}{}", shared.actor.name, if shared.read_only { " [RO]" } else { "" })
+}
+
 /// k9s's header: facts on the left, keys in columns beside them.
 fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let (theme, shared) = (frame.look.theme, frame.look.shared);
@@ -132,7 +157,7 @@ fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
         ("K8s", format!("{version}, {up}")),
         ("API", latency),
         ("Clusters", facts(shared)),
-        ("You", format!("{}{}", shared.actor.name, if shared.read_only { " [RO]" } else { "" })),
+        ("You", you(shared)),
     ];
     let left = (area.width / 2).min(48);
     for (row, (label, value)) in (0..area.height).zip(&facts) {

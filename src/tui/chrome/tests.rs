@@ -15,6 +15,7 @@ fn shared() -> Shared {
             latency_ms: Some(2),
             up: Some(true),
             current: true,
+            ..ClusterInfo::default()
         },
         ClusterInfo { name: "us-2".into(), up: Some(false), ..ClusterInfo::default() },
     ];
@@ -95,6 +96,19 @@ fn areas_cover_the_screen_without_overlap_at_any_size() {
             assert_eq!(sum, screen.area(), "{columns}x{rows}: {a:?}");
         }
     }
+}
+
+#[test]
+fn whom_the_cluster_takes_us_for_stands_beside_where_we_are() {
+    let mut shared = shared();
+    shared.known_clusters[0].acting = "jane".into();
+    shared.known_clusters[1].acting = "root".into();
+    for columns in [80, 200] {
+        let lines = draw(columns, 24, &shared, None, None);
+        assert!(lines[0].starts_with(" qd  eu-1 ▸ shop  [as jane]  "), "{}", lines[0]);
+    }
+    shared.clusters = vec!["eu-1".into(), "us-2".into()];
+    assert!(draw(80, 24, &shared, None, None)[0].contains("[as jane or root]"));
 }
 
 #[test]

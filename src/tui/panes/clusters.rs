@@ -3,10 +3,11 @@
 use compact_str::CompactString;
 use serde_json::{Map, Value, json};
 
+use super::change::{ConfirmPane, Step};
 use super::table::{Content, Source, TablePane};
 use super::text::TextPane;
-use crate::gate::Request;
-use crate::rows::{Cell, Row, Source as Column};
+use crate::gate::{Effect, Request};
+use crate::rows::{Cell, Row, RowKey, Source as Column};
 use crate::tui::action::Action;
 use crate::tui::effect::Cx;
 use crate::tui::object::{Query, Route};
@@ -51,6 +52,24 @@ impl Content for Kubeconfig {
                 let all: Map<String, Value> = told.map(|(name, text)| (name, text.into())).collect();
                 let name = row.key.name.to_string();
                 cx.push(Box::new(TextPane::value("cluster", name, &Value::Object(all))));
+                return Handled::Yes;
+            }
+            "rename" => {
+                if let Some(row) = grid.selected() {
+                    let arguments = json!({ "name": row.key.name });
+                    cx.go(Route::Form { operation: "context_rename".to_owned(), arguments });
+                }
+                return Handled::Yes;
+            }
+            "delete" => {
+                let step = |key: RowKey| Step {
+                    label: format!("delete context {}", key.name),
+                    request: Request::new("context_delete", json!({ "name": key.name })),
+                };
+                let steps: Vec<Step> = grid.chosen().into_iter().map(step).collect();
+                if !steps.is_empty() {
+                    cx.layer(Box::new(ConfirmPane::new(Effect::Destroy, steps)));
+                }
                 return Handled::Yes;
             }
             _ => return Handled::No,

@@ -10,21 +10,23 @@ use ratatui::text::{Line, Span};
 use serde_json::{Value, json};
 
 use super::change::{ConfirmPane, Step};
+use super::form_known::{hide, in_view};
 use super::text::TextPane;
 use crate::base::{Code, Error, Result, SafeText};
 use crate::gate::{Effect, OperationInfo, Reply, Request};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::{Namespaces, ObjectRef, Route};
+use crate::tui::object::{ObjectRef, Route};
 use crate::tui::pane::{Handled, Look, Pane};
 use crate::tui::shared::{READ_ONLY, Shared};
 use crate::tui::user::{Input as PluginInput, Plugin};
 use crate::tui::widgets::dialog;
 use crate::tui::widgets::form::{Entry, Form};
-use crate::tui::widgets::prose::{Ink, Prose};
+use crate::tui::widgets::prose::{Ink, Prose, Row};
 
 /// Rows below the fields: the field's help, what is wrong, and what it can be completed with.
 const FOOT: u16 = 3;
+const FOOT_AT_MOST: u16 = 10;
 /// Names read to complete one with.
 const NAMES: usize = 5_000;
 
@@ -324,10 +326,32 @@ impl FormPane {
     /// Where the field of an entry is, if it is on the screen.
     fn field(&self, area: Rect, index: usize) -> Option<Rect> {
         let inside = dialog::inside(area);
-        let rows = inside.height.saturating_sub(FOOT);
+        let rows = inside.height.saturating_sub(self.foot(inside.width));
         let line = u16::try_from(index.checked_sub(self.top)?).ok().filter(|l| *l < rows)?;
         let label = self.label_width().min(inside.width);
         Some(Rect { x: inside.x + label, y: inside.y + line, width: inside.width - label, height: 1 })
+    }
+
+    /// What stands below the fields: an error, what Enter is about to do, or what the field could be.
+    fn said(&self, width: u16) -> Vec<Row> {
+        let (text, ink) = match &self.error {
+            Some(error) => (error.told(), Ink::Error),
+            None if self.call.is_some() => ("calling…".to_owned(), Ink::Dim),
+            None if self.armed.is_some() => {
+                (format!("Enter again does it: {}.", self.summary()), Ink::Warning)
+            }
+            _ => (self.form.suggestions.join("  "), Ink::Dim),
+        };
+        let mut prose = Prose::new(width);
+        prose.words((ink, ""), ink, &text);
+        prose.done()
+    }
+
+    /// Rows below the fields: the hint, and what is said. Nothing of what Enter does may be cut.
+    fn foot(&self, width: u16) -> u16 {
+        let whole = self.error.is_some() || self.armed.is_some();
+        let rows = if whole { self.said(width).len() + 1 } else { 0 };
+        u16::try_from(rows).unwrap_or(u16::MAX).clamp(FOOT, FOOT_AT_MOST)
     }
 
     fn draw_entry(&self, entry: &Entry, field: Rect, index: usize, look: &Look<'_>, buf: &mut Buffer) {
@@ -342,16 +366,6 @@ impl FormPane {
         if entry.input.text().is_empty() && index != self.form.focus {
             buf.set_stringn(field.x, field.y, "–", usize::from(field.width), theme.dim);
         }
-    }
-}
-
-/// Takes properties out of an object schema.
-fn hide(schema: &mut Value, names: &[&str]) {
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|name, _| !names.contains(&name.as_str()));
-    }
-    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-        required.retain(|name| !names.iter().any(|n| name == n));
     }
 }
 
@@ -431,7 +445,8 @@ impl Pane for FormPane {
     }
 
     fn layout(&mut self, area: Rect, _now: Timestamp) {
-        let rows = usize::from(dialog::inside(area).height.saturating_sub(FOOT)).max(1);
+        let inside = dialog::inside(area);
+        let rows = usize::from(inside.height.saturating_sub(self.foot(inside.width))).max(1);
         self.top = self.top.min(self.form.focus).max((self.form.focus + 1).saturating_sub(rows));
     }
 
@@ -444,22 +459,13 @@ impl Pane for FormPane {
             }
         }
         let inside = dialog::inside(area);
-        let foot = Rect { y: inside.bottom().saturating_sub(FOOT), height: FOOT, ..inside };
+        let height = self.foot(inside.width).min(inside.height);
+        let foot = Rect { y: inside.bottom().saturating_sub(height), height, ..inside };
         let width = usize::from(foot.width);
         let entry = self.form.focused();
         let hint = entry.map(|e| format!("{} ({})", e.field.hint, e.field.kind.label())).unwrap_or_default();
         buf.set_stringn(foot.x, foot.y, &*SafeText::new(hint.trim_start()), width, theme.dim);
-        let (text, ink) = match &self.error {
-            Some(error) => (error.told(), Ink::Error),
-            None if self.call.is_some() => ("calling…".to_owned(), Ink::Dim),
-            None if self.armed.is_some() => {
-                (format!("Enter again does it: {}.", self.summary()), Ink::Warning)
-            }
-            _ => (self.form.suggestions.join("  "), Ink::Dim),
-        };
-        let mut prose = Prose::new(foot.width);
-        prose.words((ink, ""), ink, &text);
-        for (line, row) in (1..FOOT).zip(prose.done()) {
+        for (line, row) in (1..foot.height).zip(self.said(foot.width)) {
             row.compose(theme).draw(buf, foot.x, foot.y + line, foot.width, 0);
         }
     }
@@ -471,28 +477,8 @@ impl Pane for FormPane {
 
     fn place(&self, screen: Rect) -> Rect {
         let rows = u16::try_from(self.form.entries.len().max(1)).unwrap_or(u16::MAX);
-        dialog::centred(screen, screen.width.min(84), rows.saturating_add(FOOT + dialog::FRAME_ROWS))
+        let width = screen.width.min(84);
+        let inside = dialog::inside(Rect { width, ..screen }).width;
+        dialog::centred(screen, width, rows.saturating_add(self.foot(inside) + dialog::FRAME_ROWS))
     }
-}
-
-/// What is known, with the cluster and the namespace in view where the operation asks for them and nobody has named any:
-/// left empty they would mean the kubeconfig's current context, which may be another one.
-fn in_view(info: &OperationInfo, known: &Value, shared: &Shared) -> Value {
-    let mut known = known.as_object().cloned().unwrap_or_default();
-    let asks = |name: &str| info.input.pointer(&format!("/properties/{name}")).is_some();
-    let named =
-        |known: &serde_json::Map<String, Value>, name: &str| known.get(name).is_some_and(|v| !v.is_null());
-    if let [cluster] = shared.clusters.as_slice()
-        && asks("cluster")
-        && !named(&known, "cluster")
-    {
-        known.insert("cluster".to_owned(), json!(cluster));
-        if let Namespaces::One(namespace) = &shared.namespaces
-            && asks("namespace")
-            && !named(&known, "namespace")
-        {
-            known.insert("namespace".to_owned(), json!(namespace));
-        }
-    }
-    Value::Object(known)
 }

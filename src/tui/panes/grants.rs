@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::table::{Content, Source, TablePane};
+use super::text::TextPane;
 use crate::bus::{CallPhase, Event};
 use crate::gate::{Reply, Request};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
@@ -19,6 +20,8 @@ use crate::tui::widgets::grid::Grid;
 pub struct Grants {
     /// A grant that is being taken back.
     revoking: Option<Ticket>,
+    /// As they were told last: a row has no room for all of one.
+    told: Vec<Value>,
 }
 
 pub fn pane() -> TablePane<Grants> {
@@ -51,7 +54,7 @@ fn row(grant: &Value) -> Option<Arc<Row>> {
     let state = word("/state");
     let active = state == "active";
     let expires = time("/expires_at")
-        .map_or(Cell::Unknown, |at| Cell::text(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
+        .map_or(Cell::Unknown, |at| Cell::text(at.strftime("%m-%d %H:%M UTC").to_string()));
     let id = word("/grant");
     (!id.is_empty()).then(|| {
         Arc::new(Row {
@@ -102,6 +105,10 @@ impl Content for Grants {
         }
     }
 
+    fn answered(&mut self, output: &Value) {
+        self.told = output["grants"].as_array().cloned().unwrap_or_default();
+    }
+
     /// A grant is made, revoked or used by a call.
     fn concerns(&self, event: &Event) -> bool {
         match event {
@@ -120,6 +127,14 @@ impl Content for Grants {
                     self.revoking = Some(cx.call(request));
                 }
                 Some(_) => {}
+                None => cx.flash(Flash::info("there is no grant under the cursor")),
+            },
+            "enter" => match grid.selected() {
+                Some(row) => {
+                    let all = self.told.iter().find(|grant| grant["grant"] == row.uid.as_str());
+                    let name = row.key.name.to_string();
+                    cx.push(Box::new(TextPane::value("grant", name, all.unwrap_or(&Value::Null))));
+                }
                 None => cx.flash(Flash::info("there is no grant under the cursor")),
             },
             _ => return Handled::No,
@@ -174,13 +189,7 @@ mod tests {
         assert_eq!(delta.upserts.len(), 2);
         assert_eq!(
             cells(0)[..5],
-            [
-                "deployment_scale, deployment_restart",
-                "*/shop/*/*",
-                "active",
-                "2 of 5",
-                "2026-01-01 00:15:00 UTC"
-            ]
+            ["deployment_scale, deployment_restart", "*/shop/*/*", "active", "2 of 5", "01-01 00:15 UTC"]
         );
         assert_eq!(delta.upserts[1].tone, Tone::Completed);
         assert_eq!(cells(1)[2], "used up");

@@ -84,6 +84,21 @@ impl Helm {
         self.text = Some((ticket, what, format!("{}{revision}", release.name)));
     }
 
+    /// Takes the marked releases away, or the one under the cursor.
+    fn uninstall(&self, grid: &Grid, cx: &mut Cx<'_>) {
+        let cluster = self.clusters.first().cloned().unwrap_or_default();
+        let step = |key: RowKey| {
+            let release = ReleaseRef { cluster: cluster.clone(), namespace: key.namespace, name: key.name };
+            let label = format!("uninstall {}/{}", release.namespace, release.name);
+            Step { request: Request::new("helm_uninstall", release.arguments()), label }
+        };
+        let steps: Vec<Step> = grid.chosen().into_iter().map(step).collect();
+        if steps.is_empty() {
+            return nothing(cx);
+        }
+        cx.layer(Box::new(ConfirmPane::new(Effect::Destroy, steps)));
+    }
+
     fn rollback(&self, grid: &Grid, cx: &mut Cx<'_>) {
         let Some((release, Some(revision))) = self.chosen(grid) else { return nothing(cx) };
         let mut arguments = release.arguments();
@@ -189,10 +204,10 @@ impl Content for Helm {
         }
     }
 
-    /// A rollback by anyone has made a revision.
+    /// A rollback by anyone has made a revision, or a release is gone.
     fn concerns(&self, event: &Event) -> bool {
         let Event::Call(call) = event else { return false };
-        call.operation == "helm_rollback"
+        matches!(call.operation.as_str(), "helm_rollback" | "helm_uninstall")
             && matches!(call.phase, CallPhase::Succeeded { .. } | CallPhase::Failed { .. })
     }
 
@@ -205,6 +220,7 @@ impl Content for Helm {
             "values" => self.text("values", grid, cx),
             "yaml" | "enter" => self.text("manifest", grid, cx),
             "rollback" => self.rollback(grid, cx),
+            "delete" if self.release.is_none() => self.uninstall(grid, cx),
             _ => return Handled::No,
         }
         Handled::Yes

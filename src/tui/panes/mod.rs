@@ -11,6 +11,7 @@ pub mod dir;
 pub mod editor;
 pub mod explain;
 pub mod form;
+mod form_known;
 pub mod forward;
 pub mod forwards;
 pub mod gitops;

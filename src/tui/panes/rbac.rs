@@ -99,7 +99,16 @@ impl Content for Subjects {
     }
 }
 
-/// What somebody may do; without a subject, whoever sits here.
+/// Whether it is written as a role or a binding is: `cr:edit`.
+fn is_role(subject: &str) -> bool {
+    let kind = subject.split(':').next().unwrap_or_default();
+    matches!(
+        kind,
+        "r" | "ro" | "role" | "rb" | "rolebinding" | "cr" | "clusterrole" | "crb" | "clusterrolebinding"
+    )
+}
+
+/// What somebody may do, or a role's rules; without a subject, whoever sits here.
 pub struct Rules {
     cluster: Option<CompactString>,
     subject: Option<String>,
@@ -135,6 +144,10 @@ impl Content for Rules {
 
     fn empty(&self) -> (String, String) {
         let what = match &self.subject {
+            Some(role) if is_role(role) => {
+                let next = "y in the table of roles shows it whole; an aggregated role's rules are gathered by the cluster";
+                return (format!("{role} has no rules"), next.to_owned());
+            }
             Some(subject) => format!("no binding gives {subject} any right"),
             None => "the server says that you may do nothing here".to_owned(),
         };

@@ -6,6 +6,7 @@
 pub mod codec;
 mod merge;
 mod rollback;
+mod uninstall;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub use rollback::{Report, plan as plan_rollback, run as rollback};
+pub use uninstall::{Uninstalled, plan as plan_uninstall, run as uninstall};
 
 use super::describe::part::{items, seconds, text};
 use super::place::List;

@@ -73,7 +73,7 @@ async fn way(cluster: &Cluster, namespace: &str, name: &str, to: Option<i64>) ->
         steps.push(Step { document: document.clone(), base, goes: false });
     }
     for document in now.into_iter().filter(|d| !then.iter().any(|t| same(d, t))) {
-        if text(&document.value, "/metadata/annotations/helm.sh~1resource-policy") == "keep" {
+        if is_kept(&document) {
             kept.push(document.words());
         } else {
             steps.push(Step { base: document.value.clone(), document, goes: true });
@@ -82,7 +82,13 @@ async fn way(cluster: &Cluster, namespace: &str, name: &str, to: Option<i64>) ->
     Ok(Way { last, target, steps, kept })
 }
 
-fn objects(release: &Release) -> base::Result<Vec<Document>> {
+/// Whether its author wants it to stay when its release lets it go.
+pub(super) fn is_kept(document: &Document) -> bool {
+    let policy = text(&document.value, "/metadata/annotations/helm.sh~1resource-policy");
+    policy.trim().eq_ignore_ascii_case("keep")
+}
+
+pub(super) fn objects(release: &Release) -> base::Result<Vec<Document>> {
     let manifest = release.manifest();
     if manifest.lines().all(|l| l.trim().is_empty() || l.starts_with('#') || l.starts_with("---")) {
         return Ok(Vec::new());
@@ -90,14 +96,18 @@ fn objects(release: &Release) -> base::Result<Vec<Document>> {
     manifest::parse(&manifest)
 }
 
-async fn place(cluster: &Arc<Cluster>, namespace: &str, document: &Document) -> base::Result<Place> {
+pub(super) async fn place(
+    cluster: &Arc<Cluster>,
+    namespace: &str,
+    document: &Document,
+) -> base::Result<Place> {
     let resource = cluster.resolve(&document.resolvable()).await?;
     let own = document.namespace();
     Ok(Place::at(cluster.clone(), resource, own.as_deref().or(Some(namespace)), &document.name()))
 }
 
 /// The release as one state: another revision written meanwhile is another rollback.
-fn seen(last: &Release) -> Seen {
+pub(super) fn seen(last: &Release) -> Seen {
     let mut hash = Sha256::new();
     hash.update(text(&last.secret, "/metadata/uid"));
     hash.update(text(&last.secret, "/metadata/resourceVersion"));
@@ -275,7 +285,8 @@ pub async fn run(
         }
     }
     if let Some(mut error) = failure {
-        close(cluster, &made, "failed", &format!("Rollback \"{name}\" failed: {}", error.message)).await?;
+        close(cluster, &made, "failed", &format!("Rollback \"{name}\" failed: {}", error.message), None)
+            .await?;
         error.message = format!(
             "the rollback of {name} to revision {} is not whole: {}; done: {}",
             way.target.revision,
@@ -286,9 +297,9 @@ pub async fn run(
             error.next("Mend what it names and roll back again; revision history says what was tried.")
         );
     }
-    close(cluster, &made, "deployed", &format!("Rollback to {}", way.target.revision)).await?;
+    close(cluster, &made, "deployed", &format!("Rollback to {}", way.target.revision), None).await?;
     if way.last.status == "deployed" {
-        close(cluster, &way.last.secret, "superseded", &way.last.description()).await?;
+        close(cluster, &way.last.secret, "superseded", &way.last.description(), None).await?;
     }
     Ok(Report { revision, to: way.target.revision, objects: done })
 }
@@ -316,8 +327,15 @@ async fn write_new(cluster: &Cluster, way: &Way, revision: i64, now: Timestamp) 
     cluster.json(call).await.map_err(refusal)
 }
 
-/// Writes how a revision ended. The resource version in the Secret makes the server refuse it after another's change.
-async fn close(cluster: &Cluster, secret: &Value, status: &str, description: &str) -> base::Result<()> {
+/// Writes how a revision ended, and since when it is deleted. The resource version in the Secret makes the server refuse it
+/// after another's change.
+pub(super) async fn close(
+    cluster: &Cluster,
+    secret: &Value,
+    status: &str,
+    description: &str,
+    deleted: Option<Timestamp>,
+) -> base::Result<()> {
     let mut secret = secret.clone();
     // The items of a list do not repeat what the list says of them.
     secret["apiVersion"] = json!("v1");
@@ -325,6 +343,9 @@ async fn close(cluster: &Cluster, secret: &Value, status: &str, description: &st
     let mut body = codec::decode(&text(&secret, "/data/release")).map_err(base::Error::internal)?;
     body["info"]["status"] = json!(status);
     body["info"]["description"] = json!(description);
+    if let Some(at) = deleted {
+        body["info"]["deleted"] = json!(at.to_string());
+    }
     secret["metadata"]["labels"]["status"] = json!(status);
     secret["data"]["release"] = json!(codec::encode(&body).map_err(base::Error::internal)?);
     let (namespace, name) = (text(&secret, "/metadata/namespace"), text(&secret, "/metadata/name"));

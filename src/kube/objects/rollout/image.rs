@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::replaced;
 use crate::base;
 use crate::kube::objects::amend;
-use crate::kube::objects::describe::part::{controller, items, text};
+use crate::kube::objects::describe::part::{items, text};
 use crate::kube::objects::place::{Place, Seen};
 use crate::kube::objects::plan::Plan;
 
@@ -43,10 +43,6 @@ pub fn pod_spec(object: &Value) -> &'static str {
 /// What other images would do.
 pub async fn plan(place: &Place, wanted: &[Wanted]) -> base::Result<Plan> {
     let (mut plan, live) = amend::plan(place, |object: &mut Value| alter(place, object, wanted)).await?;
-    let keeper = controller(&live);
-    if !keeper.is_empty() {
-        plan.warnings.push(format!("{keeper} controls it and may set its own image again"));
-    }
     match text(&live, "/kind").as_str() {
         "Pod" => plan.affects.push("the containers in question are restarted in place".to_owned()),
         "CronJob" => plan.affects.push("jobs that begin from now on have it".to_owned()),

@@ -15,7 +15,7 @@ pub fn facts(effect: Effect, step: &Step, preview: Preview) -> Facts {
         effect,
         reason: None,
         arguments: step.request.arguments.clone(),
-        name: name_to_type(effect, &preview.target).filter(|_| !nameless),
+        name: name_to_type(effect, step, &preview.target).filter(|_| !nameless),
         preview,
         amended: None,
         expires_at: None,
@@ -26,7 +26,7 @@ pub fn facts(effect: Effect, step: &Step, preview: Preview) -> Facts {
 }
 
 /// What takes others with it asks for its name; a pod does not.
-fn name_to_type(effect: Effect, target: &Target) -> Option<String> {
+fn name_to_type(effect: Effect, step: &Step, target: &Target) -> Option<String> {
     const WIDE: [&str; 5] = [
         "namespace",
         "node",
@@ -35,5 +35,7 @@ fn name_to_type(effect: Effect, target: &Target) -> Option<String> {
         "persistentvolumeclaim",
     ];
     let wide = WIDE.iter().any(|w| *w == target.kind || w.split('.').next() == Some(target.kind.as_str()));
+    // A release is all that was made for it; going back to an earlier revision keeps most of that.
+    let wide = wide || step.request.operation == "helm_uninstall";
     (effect == Effect::Destroy && wide).then(|| target.name.clone())
 }

@@ -56,7 +56,7 @@ impl Step {
     pub fn is_long(&self) -> bool {
         matches!(
             self.request.operation.as_str(),
-            "batch_run" | "node_drain" | "pod_sanitize" | "helm_rollback"
+            "batch_run" | "node_drain" | "pod_sanitize" | "helm_rollback" | "helm_uninstall"
         )
     }
 }
@@ -80,6 +80,8 @@ pub fn dialog(
             return Ok(Box::new(ScalePane::new(objects.to_vec(), replicas, left_out)));
         }
         "prune" => ConfirmPane::new(Effect::Destroy, steps(action, objects)?),
+        // A certificate that was issued is not taken back.
+        "approve" => ConfirmPane::new(Effect::Destroy, steps("approve", objects)?),
         verb => ConfirmPane::new(Effect::Change, steps(verb, objects)?),
     };
     Ok(Box::new(confirm.leaving_out(left_out)))
@@ -95,6 +97,8 @@ const VERBS: &[(&str, &[&str])] = &[
     ("suspend", &["cronjob"]),
     ("resume", &["cronjob"]),
     ("rollback", &["replicaset"]),
+    ("approve", &["certificatesigningrequest"]),
+    ("deny", &["certificatesigningrequest"]),
 ];
 
 /// The steps that do `verb` to objects.

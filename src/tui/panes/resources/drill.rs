@@ -41,6 +41,14 @@ impl Resources {
                 origin: Some(format!("node {}", object.name)),
                 ..Query::default()
             })),
+            "cronjobs" => cx.go(Route::Resources(Query {
+                kind: "jobs.batch".into(),
+                clusters,
+                namespaces: Namespaces::One(object.namespace.clone()),
+                owner: Some(format!("{}/{}", object.kind, object.name)),
+                origin: Some(format!("cronjob {}", object.name)),
+                ..Query::default()
+            })),
             "customresourcedefinitions" => cx.go(Route::Resources(Query {
                 // A definition's name is the plural and the group of what it defines.
                 kind: object.name.clone(),

@@ -33,7 +33,7 @@ impl Resources {
             "events" => self.go_to_one(cx, Route::Events),
             "logs" | "logs_previous" => self.logs(action.name == "logs_previous", cx),
             "delete" | "kill" | "restart" | "scale" | "cordon" | "uncordon" | "trigger" | "rollback"
-            | "resume" | "reconcile" | "sync" | "prune" | "terminate" => {
+            | "resume" | "reconcile" | "sync" | "prune" | "terminate" | "approve" | "deny" => {
                 self.change(action.name, cx);
             }
             "suspend" if GitOps::of(&self.query.kind).is_some() => self.change("suspend", cx),
@@ -46,10 +46,7 @@ impl Resources {
                 None => nothing(cx),
             },
             "sanitize" => self.sanitize(cx),
-            "rules" => self.go_to_one(cx, |object| Route::Rules {
-                cluster: Some(object.cluster).filter(|c| !c.is_empty()),
-                subject: Some(format!("s:{}:{}", object.namespace, object.name)),
-            }),
+            "rules" => self.go_to_one(cx, rules),
             "explain" => self.go_to_one(cx, Route::Explain),
             "used_by" => self.go_to_one(cx, Route::References),
             "history" if GitOps::of(&self.query.kind).is_some() => self.go_to_one(cx, Route::Synced),
@@ -251,6 +248,7 @@ impl Resources {
         let query = Query {
             namespaces,
             origin: None,
+            owner: None,
             select: None,
             filter: Some(self.filter.clone()),
             ..self.query.clone()
@@ -304,6 +302,18 @@ impl Resources {
         let name = format!("{}-{}", self.plural(), self.query.namespaces.label());
         self.saving = Some(save::csv(&name, self.grid.csv(cx.now), self.grid.shown(), cx));
     }
+}
+
+/// What a service account may do, or what a role or binding gives.
+fn rules(object: ObjectRef) -> Route {
+    let subject = match object.plural() {
+        "clusterroles" => format!("cr:{}", object.name),
+        "clusterrolebindings" => format!("crb:{}", object.name),
+        "roles" => format!("r:{}:{}", object.namespace, object.name),
+        "rolebindings" => format!("rb:{}:{}", object.namespace, object.name),
+        _ => format!("s:{}:{}", object.namespace, object.name),
+    };
+    Route::Rules { cluster: Some(object.cluster).filter(|c| !c.is_empty()), subject: Some(subject) }
 }
 
 pub(super) fn nothing(cx: &mut Cx<'_>) {

@@ -146,7 +146,10 @@ impl Resources {
         if self.namespaced {
             self.query.namespaces.put(&mut arguments);
         }
-        for (name, value) in [("labels", self.labels()), ("fields", self.query.fields.clone())] {
+        let fields = self.query.fields.clone();
+        for (name, value) in
+            [("labels", self.labels()), ("fields", fields), ("owner", self.query.owner.clone())]
+        {
             if let Some(value) = value {
                 arguments[name] = json!(value);
             }
@@ -356,6 +359,9 @@ impl Pane for Resources {
         }
         if let Some(labels) = &self.query.labels {
             line.push_str(&format!(" -l '{labels}'"));
+        }
+        if let Some(owner) = &self.query.owner {
+            line.push_str(&format!(" --owner '{owner}'"));
         }
         if !self.query.clusters.is_empty() {
             line.push_str(&format!(" -c '{}'", self.query.clusters.join(",")));

@@ -106,6 +106,10 @@ impl Resources {
             let next = if self.typed_labels.is_some() { "Esc clears the selector" } else { "Esc goes back" };
             return (format!("there are no {plural} with the labels {labels}"), next.to_owned());
         }
+        if self.query.owner.is_some() {
+            let owner = self.query.origin.clone().or_else(|| self.query.owner.clone()).unwrap_or_default();
+            return (format!("{owner} has no {plural} now"), "Esc goes back".to_owned());
+        }
         match &self.query.namespaces {
             Namespaces::One(namespace) if self.namespaced => (
                 format!("there are no {plural} in the namespace {namespace}"),
