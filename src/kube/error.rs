@@ -217,7 +217,7 @@ impl Status {
     fn next(&self) -> Option<String> {
         match (self.reason.as_str(), self.code) {
             (_, 401) => Some("Log in again, or mend the context's user in the kubeconfig.".into()),
-            (_, 403) if self.message.contains("cannot impersonate ") => Some(
+            (_, 403) if self.message.contains("cannot impersonate") => Some(
                 "Ask a cluster administrator for the right to impersonate, or leave out --as (or the `as` of the \
                  context's user in the kubeconfig)."
                     .into(),

@@ -18,13 +18,13 @@ pub const LIST: &[Definition<Deck>] = &[define::<ResourceList>()];
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[schemars(deny_unknown_fields)]
 pub struct ResourceListInput {
-    /// `deploy`, `deployments.apps`, `apps/v1/deployments`.
+    /// `deploy`, `apps/v1/deployments`.
     #[schemars(extend("x-complete" = "kind"))]
     pub kind: String,
     #[serde(flatten)]
     #[command(flatten)]
     pub query: Query,
-    /// Only what KIND/NAME owns.
+    /// Owned by KIND/NAME.
     #[arg(long, value_name = "KIND/NAME")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -86,7 +86,7 @@ impl Operation for ResourceList {
     const SPEC: Spec = Spec::observe(
         "resource_list",
         "/v1/resources/{kind}",
-        "List objects of any kind, with the columns their authors chose.",
+        "List objects of any kind, with their authors' columns.",
     )
     .asking_each();
     const WATCH: bool = true;

@@ -111,15 +111,16 @@ fn the_header_says_whom_the_cluster_takes_us_for() {
 #[test]
 fn the_jobs_of_a_cron_job_are_those_that_it_owns() {
     let (bed, home) = (Bed::shared(), Home::new());
-    bed.namespace("crons");
-    let make = |words: &[&str]| bed.kubectl(&[&["create"], words, &["-n", "crons"]].concat(), None);
+    bed.namespace("owners");
+    let make = |words: &[&str]| bed.kubectl(&[&["create"], words, &["-n", "owners"]].concat(), None);
     for name in ["report", "backup"] {
         make(&["cronjob", name, "--image=x", "--schedule=0 0 1 1 *"]);
     }
     make(&["job", "first", "--from=cronjob/report"]);
     make(&["job", "second", "--from=cronjob/backup"]);
     make(&["job", "alone", "--image=x"]);
-    let owned = |owner: &str| run(bed, &home, &["resource", "list", "jobs", "--owner", owner, "-n", "crons"]);
+    let owned =
+        |owner: &str| run(bed, &home, &["resource", "list", "jobs", "--owner", owner, "-n", "owners"]);
     let names = |page: &Value| -> Vec<String> {
         page["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned()).collect()
     };
@@ -127,11 +128,11 @@ fn the_jobs_of_a_cron_job_are_those_that_it_owns() {
     assert_eq!(names(&owned("cj/backup")), ["second"]);
     assert_eq!(names(&owned("cronjob/none")), [""; 0]);
     for wrong in ["report", "cronjob/"] {
-        let (code, _, said) = qd(bed, &home, &["resource", "list", "jobs", "--owner", wrong, "-n", "crons"]);
+        let (code, _, said) = qd(bed, &home, &["resource", "list", "jobs", "--owner", wrong, "-n", "owners"]);
         assert_eq!(code, i32::from(Code::InvalidArgument.exit_code()), "{said}");
     }
 
-    let console = Console::start(&home, Some(&bed.kubeconfig), &["cronjobs", "crons"], 80, 24);
+    let console = Console::start(&home, Some(&bed.kubeconfig), &["cronjobs", "owners"], 80, 24);
     console.wait("cron jobs", 20, |screen| screen.contains("backup") && screen.contains("report"));
     console.keys("/report\r");
     console.wait("filter", 10, |screen| !screen.contains("backup"));
@@ -141,7 +142,7 @@ fn the_jobs_of_a_cron_job_are_those_that_it_owns() {
     make(&["job", "third", "--from=cronjob/report"]);
     make(&["job", "fourth", "--from=cronjob/backup"]);
     console.wait("a job that came", 10, |screen| screen.contains("third") && screen.contains("[2]"));
-    bed.kubectl(&["delete", "job", "first", "-n", "crons"], None);
+    bed.kubectl(&["delete", "job", "first", "-n", "owners"], None);
     let screen = console.wait("a job that went", 20, |screen| screen.contains("[1]"));
     assert!(!screen.contains("first") && !screen.contains("fourth"), "{screen}");
 }
