@@ -34,7 +34,9 @@ impl Acting {
     /// A command as it would have to be typed. The flags go first: what follows `--` is another program's.
     pub(in crate::gate) fn command(&self, command: String) -> String {
         for (program, flags) in &self.flags {
-            if let Some(rest) = command.strip_prefix(program).filter(|rest| rest.starts_with(' ')) {
+            let rest = command.strip_prefix(program).filter(|rest| rest.starts_with(' '));
+            // kubectl's own file is changed as whoever types.
+            if let Some(rest) = rest.filter(|rest| !rest.starts_with(" config ")) {
                 return format!("{program} {flags}{rest}");
             }
         }

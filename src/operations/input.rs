@@ -116,7 +116,7 @@ pub struct Query {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-complete" = "namespace"))]
     pub namespace: Option<String>,
-    /// Every namespace.
+    /// Of every namespace.
     #[arg(long, short = 'A')]
     #[serde(default)]
     pub all_namespaces: bool,
@@ -136,11 +136,11 @@ pub struct Query {
     #[arg(long)]
     #[serde(default)]
     pub faults: bool,
-    /// Rows; default 80.
+    /// Rows a page; default 80.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// The page's `next`.
+    /// `next` of the page before.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,

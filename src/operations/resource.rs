@@ -18,7 +18,7 @@ pub const LIST: &[Definition<Deck>] = &[define::<ResourceList>()];
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[schemars(deny_unknown_fields)]
 pub struct ResourceListInput {
-    /// `deploy`, `apps/v1/deployments`.
+    /// As kubectl takes it: plural, singular, short name, `deployments.apps`, `apps/v1/deployments`.
     #[schemars(extend("x-complete" = "kind"))]
     pub kind: String,
     #[serde(flatten)]
@@ -28,7 +28,7 @@ pub struct ResourceListInput {
     #[arg(long, value_name = "KIND/NAME")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Or by path: `HOST:.spec.host`.
+    /// Instead of the usual; by a path too: `HOST:.spec.host`.
     #[arg(long, value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -83,12 +83,8 @@ impl Operation for ResourceList {
     type Input = ResourceListInput;
     type Output = Page;
 
-    const SPEC: Spec = Spec::observe(
-        "resource_list",
-        "/v1/resources/{kind}",
-        "List objects of any kind, with their authors' columns.",
-    )
-    .asking_each();
+    const SPEC: Spec =
+        Spec::observe("resource_list", "/v1/resources/{kind}", "List objects of any kind.").asking_each();
     const WATCH: bool = true;
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {

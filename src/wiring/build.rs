@@ -151,7 +151,9 @@ pub fn build(setting: &Setting) -> Result<Built> {
 /// As whom the clusters take what is done in them, for the audit log, previews and the commands that calls are equal to.
 fn acting(setting: &Setting, kube: Arc<Clusters>) -> Acting {
     let whom = move |target: &Target| {
-        let cluster = (target.system == System::Kubernetes).then(|| kube.get(Some(&target.place)))?;
+        // A context is changed in a file, which no cluster sees.
+        let is_seen = target.system == System::Kubernetes && target.kind != "context";
+        let cluster = is_seen.then(|| kube.get(Some(&target.place)))?;
         cluster.ok()?.acting_as()
     };
     let flags = setting.acting.iter().flat_map(|whom| {
