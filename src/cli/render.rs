@@ -49,7 +49,9 @@ fn look(output: &Value) -> Rendered {
     if let (Some(Value::Array(columns)), Some(Value::Array(rows))) =
         (fields.get("columns"), fields.get("rows"))
     {
-        return Rendered { out: positional(columns, rows), aside: aside(fields, &["columns", "rows"]) };
+        let beside = std::iter::once(aside(fields, &["columns", "rows"])).chain(short_of(fields));
+        let beside: Vec<String> = beside.filter(|text| !text.is_empty()).collect();
+        return Rendered { out: positional(columns, rows), aside: beside.join(" · ") };
     }
     // Of a text that is empty there is nothing to show but why.
     if fields.get("text").and_then(Value::as_str) == Some("") && fields.contains_key("left_out") {
@@ -174,6 +176,22 @@ fn aside(fields: &Map<String, Value>, shown: &[&str]) -> String {
     said.join(" · ")
 }
 
+/// What a table of rows is short of: `lacking: eu-1: down: connection refused`, for each list beside the rows.
+fn short_of(fields: &Map<String, Value>) -> impl Iterator<Item = String> {
+    let lists = fields.iter().filter(|(name, value)| *name != "columns" && *name != "rows" && nested(value));
+    lists.filter_map(|(name, value)| Some((name, value.as_array()?))).flat_map(|(name, items)| {
+        let said = |item: &Value| {
+            let words: Vec<String> = match item {
+                Value::Object(fields) => fields.values().map(cell).collect(),
+                Value::Array(items) => items.iter().map(cell).collect(),
+                other => vec![cell(other)],
+            };
+            format!("{}: {}", name.replace('_', " "), SafeText::new(&words.join(": ")))
+        };
+        items.iter().map(said).collect::<Vec<_>>()
+    })
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -220,6 +238,20 @@ mod tests {
         }));
         assert_eq!(rendered.out, "NAME    READY\nweb-1   1/1\na       –\n");
         assert_eq!(rendered.aside, "total: 12 · next: abc");
+    }
+
+    #[test]
+    fn a_table_says_what_it_lacks() {
+        let lacking = json!([{ "cluster": "wreck", "state": "down", "reason": "connection refused" }]);
+        let rendered =
+            table(json!({ "columns": ["name"], "rows": [["a"]], "sources": 2, "lacking": lacking }));
+        assert!(rendered.aside.contains("sources: 2 · lacking: "), "{}", rendered.aside);
+        for word in ["wreck", "down", "connection refused"] {
+            assert!(rendered.aside.contains(word), "{}", rendered.aside);
+        }
+        let rendered =
+            table(json!({ "columns": ["kind"], "rows": [["pod"]], "unknown": [["pod", "forbidden"]] }));
+        assert_eq!(rendered.aside, "unknown: pod: forbidden");
     }
 
     #[test]

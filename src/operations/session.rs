@@ -261,29 +261,34 @@ pub struct PostedOutput {
     pub number: u64,
     /// How many others are present.
     pub present: usize,
+    /// Of a pointer: why nobody could see whether the object is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
 }
 
 fn posted(deck: &Deck, cx: &Context, outgoing: Outgoing) -> Result<PostedOutput> {
     let long = outgoing.text.chars().count();
     if long > MAX_TEXT {
-        let message = format!("the text has {long} characters, and a message at most {MAX_TEXT}");
-        return Err(Error::invalid(message).next("Say the short of it, and where the rest is."));
+        return Err(Error::invalid(format!("a message has at most {MAX_TEXT} characters, and not {long}"))
+            .next("Say the short of it, and where the rest is."));
     }
     let number = deck.session.post(cx.actor(), outgoing).number;
-    let others = deck.session.participants().iter().filter(|p| !p.actor.same_as(cx.actor())).count();
-    Ok(PostedOutput { number, present: others })
+    let present = deck.session.participants().iter().filter(|p| !p.actor.same_as(cx.actor())).count();
+    Ok(PostedOutput { number, present, unchecked: None })
 }
 
 /// An error where the object is surely not there. A server that cannot be asked now, or not by whoever points,
-/// does not keep anybody from pointing.
-async fn is_there(deck: &Deck, about: &ObjectRef) -> Result<()> {
+/// does not keep anybody from pointing: then it says why that is not known.
+async fn is_there(deck: &Deck, about: &ObjectRef) -> Result<Option<String>> {
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let within = Within { cluster: given(&about.cluster), namespace: given(&about.namespace) };
     let object = Object { kind: about.kind.clone(), name: about.name.clone(), within };
     let look = async { Ok::<_, Error>(object.place(deck).await?.get().await?) };
     match tokio::time::timeout(A_LOOK, look).await {
+        Ok(Ok(_)) => Ok(None),
         Ok(Err(error)) if error.code == Code::NotFound => Err(error),
-        _ => Ok(()),
+        Ok(Err(error)) => Ok(Some(error.message)),
+        Err(_) => Ok(Some("its server does not answer in time".to_owned())),
     }
 }
 
@@ -309,9 +314,8 @@ impl Operation for ObjectPoint {
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
         let focus = deck.session.focus(None).map(|f| f.focus).unwrap_or_default();
         let selected = focus.selected.unwrap_or_default();
-        let or_focus = |given: Option<String>, shown: Option<String>, selected: String| {
-            given.or(shown).unwrap_or(selected)
-        };
+        let or_focus =
+            |given: Option<String>, shown: Option<String>, last: String| given.or(shown).unwrap_or(last);
         let about = ObjectRef {
             cluster: or_focus(input.cluster, focus.cluster, selected.cluster),
             namespace: or_focus(input.namespace, focus.namespace, selected.namespace),
@@ -319,12 +323,9 @@ impl Operation for ObjectPoint {
             name: input.name,
             field: input.field,
         };
-        is_there(&deck, &about).await?;
-        posted(
-            &deck,
-            &cx,
-            Outgoing { kind: MessageKind::Point, text: input.reason, to: None, about: Some(about) },
-        )
+        let doubt = is_there(&deck, &about).await?;
+        let point = Outgoing { kind: MessageKind::Point, text: input.reason, to: None, about: Some(about) };
+        Ok(PostedOutput { unchecked: doubt, ..posted(&deck, &cx, point)? })
     }
 }
 

@@ -260,6 +260,10 @@ fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
                 break;
             }
             _ if flag.starts_with('@') && flag.len() > 1 => wanted.context = Some(flag[1..].into()),
+            "@" => {
+                return Err(Error::invalid("no context stands after @")
+                    .next("Name one, several with commas, or @all: `:ctx` shows which there are."));
+            }
             _ if flag.starts_with('-') => {
                 return Err(Error::invalid(format!("there is no flag {flag}")).next(
                     "Flags are -A, -n NAMESPACE, -l SELECTOR, --fields SELECTOR, -f FUZZY, -c CONTEXT, --owner KIND/NAME, --sort COLUMN.",

@@ -104,13 +104,13 @@ impl App {
             Command::Context(None) => Route::Clusters,
             Command::Context(Some(name)) => {
                 self.set_context(&name)?;
-                Route::Resources(self.query(self.here_or_pods()))
+                self.here_or_pods()
             }
             Command::Namespace(None) => Route::Resources(self.query("namespaces".into())),
             Command::Namespace(Some(namespaces)) => {
                 self.doubt(&namespaces);
                 self.set_namespaces(namespaces);
-                Route::Resources(self.query(self.here_or_pods()))
+                self.here_or_pods()
             }
             Command::Resources(wanted) => Route::Resources(self.resources(wanted)?),
         };
@@ -126,13 +126,22 @@ impl App {
         Ok(())
     }
 
-    /// The kind in view, so that a change of namespace or cluster stays with it.
-    fn here_or_pods(&self) -> CompactString {
-        let kind = self.stack.last().and_then(|slot| slot.pane.focus().kind);
-        match kind.as_deref() {
+    /// What is in view, so that a change of namespace or cluster stays with it; pods where it is of no kind of object.
+    fn here_or_pods(&self) -> Route {
+        let pane = self.stack.last().map(|slot| &slot.pane);
+        match pane.map(|pane| pane.name()).as_deref() {
+            Some("pulse") => return Route::Pulses,
+            Some("workloads") => return Route::Workloads(None),
+            _ => {}
+        }
+        let modes = pane.map(|pane| pane.modes()).unwrap_or_default();
+        let of_a_kind =
+            modes.iter().any(|mode| ["objects", "text", "logs", "containers"].contains(&mode.as_str()));
+        let kind = pane.and_then(|pane| pane.focus().kind).filter(|_| of_a_kind);
+        Route::Resources(self.query(match kind.as_deref() {
             None | Some("namespaces" | "") => "pods".into(),
             Some(kind) => kind.into(),
-        }
+        }))
     }
 
     fn query(&self, kind: CompactString) -> Query {
@@ -201,6 +210,10 @@ impl App {
     /// Goes to a context, or to several as one: `eu-1`, `eu-1,us-*`, `all`.
     fn set_context(&mut self, set: &str) -> Result<()> {
         let clusters = self.contexts_of(set)?;
+        if clusters.is_empty() {
+            return Err(Error::invalid(format!("{set:?} names no context"))
+                .next("Name one after it, several with commas, or all."));
+        }
         self.set_clusters(clusters);
         Ok(())
     }

@@ -253,11 +253,16 @@ impl App {
             self.flash(Flash::info("nobody points at anything"));
             return;
         };
-        pointer.followed = true;
+        let again = std::mem::replace(&mut pointer.followed, true);
         let pointer = pointer.clone();
         self.soil(Dirty::Input);
         let kind = self.resolve_kind(&pointer.kind);
-        let seen = self.top().and_then(|slot| slot.pane.focus().selected);
+        let focus = self.top().map(|slot| slot.pane.focus()).unwrap_or_default();
+        // The pane that was opened for it makes room for the new one.
+        let same = again
+            && focus.kind.as_deref() == Some(&*kind)
+            && focus.cluster.as_deref().unwrap_or_default() == pointer.cluster;
+        let seen = focus.selected;
         let is = |field: &str, value: &str| {
             seen.as_ref().and_then(|seen| seen.get(field)?.as_str()).is_some_and(|seen| seen == value)
         };
@@ -268,6 +273,9 @@ impl App {
         {
             self.flash(Flash::info("it is under the cursor"));
             return;
+        }
+        if same && self.stack.len() > 1 {
+            self.stack.pop();
         }
         let query = crate::tui::object::Query {
             kind,

@@ -36,7 +36,7 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     if let Some(whom) = acting(shared) {
         x = put(buf, area, x, 0, &format!("[{}]", cut(&whom, WHOM)), theme.warning) + 2;
     }
-    let facts = facts(shared);
+    let facts = facts(frame);
     // The middle goes first when the line is narrow: in its centre if it fits, else cut, else not at all.
     let room = right_at.saturating_sub(x + 1);
     if room >= 12 && !facts.is_empty() {
@@ -86,8 +86,9 @@ fn place(frame: &Frame<'_>) -> String {
 }
 
 /// The cluster that the header tells of: the one in view, else the current one.
-fn in_view(shared: &Shared) -> Option<&ClusterInfo> {
-    match shared.clusters.as_slice() {
+fn in_view<'a>(frame: &Frame<'a>) -> Option<&'a ClusterInfo> {
+    let shared = frame.look.shared;
+    match frame.elsewhere.unwrap_or(&shared.clusters) {
         [one] => shared.known_clusters.iter().find(|c| c.name == *one),
         // Several have no version and no latency in common.
         [_, _, ..] => None,
@@ -95,9 +96,9 @@ fn in_view(shared: &Shared) -> Option<&ClusterInfo> {
     }
 }
 
-fn facts(shared: &Shared) -> String {
-    let mut facts = Vec::new();
-    let cluster = in_view(shared);
+fn facts(frame: &Frame<'_>) -> String {
+    let (shared, mut facts) = (frame.look.shared, Vec::new());
+    let cluster = in_view(frame);
     if let Some(version) = cluster.map(|c| &c.version).filter(|v| !v.is_empty()) {
         facts.push(format!("k8s {}", SafeText::new(version.trim_start_matches('v'))));
     }
@@ -139,7 +140,7 @@ fn you(shared: &Shared) -> String {
 /// k9s's header: facts on the left, keys in columns beside them.
 fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let (theme, shared) = (frame.look.theme, frame.look.shared);
-    let cluster = in_view(shared);
+    let cluster = in_view(frame);
     let context = match shared.clusters.as_slice() {
         [] => cluster.map(|c| c.name.to_string()).unwrap_or_default(),
         clusters => clusters.join(", "),
@@ -156,7 +157,7 @@ fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
         ("Namespace", shared.namespaces.label().to_owned()),
         ("K8s", format!("{version}, {up}")),
         ("API", latency),
-        ("Clusters", facts(shared)),
+        ("Clusters", facts(frame)),
         ("You", you(shared)),
     ];
     let left = (area.width / 2).min(48);

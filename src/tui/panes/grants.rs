@@ -109,10 +109,13 @@ impl Content for Grants {
         self.told = output["grants"].as_array().cloned().unwrap_or_default();
     }
 
-    /// A grant is made, revoked or used by a call.
+    /// A grant is made, revoked or used by a call; reading them is a call too, and not one of these.
     fn concerns(&self, event: &Event) -> bool {
         match event {
-            Event::Call(call) => !matches!(call.phase, CallPhase::Started | CallPhase::Progress { .. }),
+            Event::Call(call) => {
+                call.operation != "grant_list"
+                    && !matches!(call.phase, CallPhase::Started | CallPhase::Progress { .. })
+            }
             Event::Resync { .. } => true,
             _ => false,
         }

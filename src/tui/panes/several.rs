@@ -174,10 +174,15 @@ impl Content for Workloads {
 }
 
 /// How many of each kind are well.
-pub struct Pulses(Scope);
+pub struct Pulses {
+    scope: Scope,
+    /// Several clusters are in view, and it is of one of them.
+    alone: bool,
+}
 
 pub fn pulses(shared: &Shared) -> TablePane<Pulses> {
-    TablePane::of(Pulses(Scope::of_one(shared)))
+    let alone = are_several(&shared.clusters);
+    TablePane::of(Pulses { scope: Scope::of_one(shared), alone })
 }
 
 impl Content for Pulses {
@@ -186,15 +191,19 @@ impl Content for Pulses {
     }
 
     fn scope(&self) -> String {
-        self.0.namespaces.label().to_owned()
+        let namespaces = self.scope.namespaces.label();
+        match self.scope.clusters.first().filter(|_| self.alone) {
+            Some(cluster) => format!("{namespaces} of {cluster} alone"),
+            None => namespaces.to_owned(),
+        }
     }
 
     fn source(&self) -> Source {
-        Source::Watch(self.0.request("pulse_list"))
+        Source::Watch(self.scope.request("pulse_list"))
     }
 
     fn clusters(&self) -> Option<&[CompactString]> {
-        Some(&self.0.clusters)
+        Some(&self.scope.clusters)
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -213,8 +222,8 @@ impl Content for Pulses {
         if let Some(row) = grid.selected() {
             cx.go(Route::Resources(Query {
                 kind: id(&row.key.name).into(),
-                clusters: self.0.clusters.clone(),
-                namespaces: self.0.namespaces.clone(),
+                clusters: self.scope.clusters.clone(),
+                namespaces: self.scope.namespaces.clone(),
                 ..Query::default()
             }));
         }
@@ -227,6 +236,6 @@ impl Content for Pulses {
 
     fn focus(&self, grid: &Grid) -> PaneFocus {
         let selected = grid.selected().map(|row| json!({ "kind": "pulse", "name": row.key.name }));
-        PaneFocus { selected, ..self.0.focus("pulse") }
+        PaneFocus { selected, ..self.scope.focus("pulse") }
     }
 }

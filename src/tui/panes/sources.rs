@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::base::text::{glob, members, sanitize};
 use crate::base::{Code, Error};
 use crate::rows::{Phase, RowKey, SourceState};
+use crate::tui::chrome::cut;
 use crate::tui::pane::Look;
 use crate::tui::panes::words;
 
@@ -140,6 +141,7 @@ impl Sources {
             let text =
                 format!("{sign} {:<width$}  {}", sanitize(name), sanitize(&words_of(source, look.now)));
             let style = if bad { theme.warning } else { theme.dim };
+            let text = cut(&text, area.width);
             buf.set_stringn(area.x, y, text, usize::from(area.width), theme.table.patch(style));
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::app::revisions;
-use super::{Answer, annotate, same_one, seen, unanswered, warn_of_keeper};
+use super::{Answer, annotate, same_one, seen, unanswered};
 use crate::base;
 use crate::kube::objects::amend;
 use crate::kube::objects::describe::part::{items, number, text};
@@ -109,7 +109,6 @@ pub async fn plan_sync(place: &Place, sync: &Sync) -> base::Result<Plan> {
     check(place)?;
     let (mut plan, live) = amend::plan(place, |object: &mut Value| syncing(place, object, sync)).await?;
     say_what_is_out_of_sync(&mut plan, &live, sync);
-    warn_of_keeper(&mut plan, &live);
     Ok(plan)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Answer, annotate, chain, condition, same_one, seen, unanswered, warn_of_keeper};
+use super::{Answer, annotate, chain, condition, same_one, seen, unanswered};
 use crate::base;
 use crate::kube::objects::amend;
 use crate::kube::objects::describe::part::text;
@@ -51,7 +51,7 @@ pub fn check(place: &Place) -> base::Result<()> {
 /// What suspending (or going on) would do.
 pub async fn plan_suspend(place: &Place, suspend: bool) -> base::Result<Plan> {
     check(place)?;
-    let (mut plan, live) = amend::plan(place, |object: &mut Value| turn(place, object, suspend)).await?;
+    let (mut plan, _) = amend::plan(place, |object: &mut Value| turn(place, object, suspend)).await?;
     if plan.before == plan.after {
         return Err(no_suspend(place));
     }
@@ -60,7 +60,6 @@ pub async fn plan_suspend(place: &Place, suspend: bool) -> base::Result<Plan> {
     } else {
         "its controller reconciles it at once".to_owned()
     });
-    warn_of_keeper(&mut plan, &live);
     Ok(plan)
 }
 

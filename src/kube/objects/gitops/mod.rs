@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::describe::part::{items, text};
 use super::place::{Place, Seen};
-use super::plan::Plan;
 use crate::base;
 
 /// What a controller said of what it was asked.
@@ -69,20 +68,6 @@ fn annotate(object: &mut Value, name: &str, value: &str) {
         meta["annotations"] = json!({});
     }
     meta["annotations"][name] = json!(value);
-}
-
-/// Says it where the object itself is kept by a Kustomization, which may set it back.
-fn warn_of_keeper(plan: &mut Plan, live: &Value) {
-    let label = |name: &str| {
-        live.pointer("/metadata/labels").and_then(|l| l.get(name)).and_then(Value::as_str).unwrap_or_default()
-    };
-    let name = label("kustomize.toolkit.fluxcd.io/name");
-    if !name.is_empty() {
-        let namespace = label("kustomize.toolkit.fluxcd.io/namespace");
-        plan.warnings.push(format!(
-            "the Kustomization {name} in {namespace} applies it, and sets this back where its manifests say otherwise"
-        ));
-    }
 }
 
 /// The same object in whatever state: its status moves by itself, and a request to its controller does not depend on it.
