@@ -246,11 +246,11 @@ pub struct ObjectPointInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-complete" = "namespace"))]
     pub namespace: Option<String>,
-    /// A column or a path in it: `STATUS`, `spec.replicas`.
+    /// A column or a path: `STATUS`, `spec.replicas`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// Why it is worth a look, in one sentence.
+    /// Why, in one sentence.
     #[arg(long)]
     pub reason: String,
 }
@@ -259,9 +259,9 @@ pub struct ObjectPointInput {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PostedOutput {
     pub number: u64,
-    /// How many others are present.
+    /// Others who are present.
     pub present: usize,
-    /// Of a pointer: why nobody could see whether the object is there.
+    /// Why nobody could see whether it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unchecked: Option<String>,
 }
@@ -370,7 +370,7 @@ impl Operation for MessageSend {
         "message_send",
         Method::Post,
         "/v1/session/messages",
-        "Say something to the other participants, such as an answer to the operator's question.",
+        "Say something to the others, such as an answer to the operator's question.",
     );
 
     fn target(_: &Self::Input) -> Target {
@@ -443,7 +443,7 @@ impl Operation for MessageList {
     const SPEC: Spec = Spec::observe(
         "message_list",
         "/v1/session/messages",
-        "Read messages sent to you: the operator's questions, each with the object it is about.",
+        "Read messages sent to you, each with the object it is about.",
     );
     const WATCH: bool = true;
 
