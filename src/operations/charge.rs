@@ -22,7 +22,7 @@ pub struct Charge {
 /// Cells of a chart.
 const WIDTH: usize = 30;
 /// How many counts back a line goes.
-pub const LATELY: usize = 24;
+const LATELY: usize = 24;
 const NAMES: [&str; 2] = ["cpu", "memory"];
 
 impl Charge {
@@ -39,11 +39,7 @@ impl Charge {
         }
         let Some(taken) = self.taken() else { return false };
         for (lately, now) in self.lately.iter_mut().zip(taken) {
-            if lately.last() != Some(&now) {
-                lately.push(now);
-                let over = lately.len().saturating_sub(LATELY);
-                lately.drain(..over);
-            }
+            note(lately, now);
         }
         true
     }
@@ -100,6 +96,15 @@ impl Charge {
             Arc::new(Row { key, cells: cells.into(), tone: Tone::Normal, uid: "".into() })
         };
         vec![row(0), row(1)]
+    }
+}
+
+/// Adds a count to a line of the latest, where it is another than before.
+pub fn note(lately: &mut Vec<u64>, now: u64) {
+    if lately.last() != Some(&now) {
+        lately.push(now);
+        let over = lately.len().saturating_sub(LATELY);
+        lately.drain(..over);
     }
 }
 

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::charge::{Charge, LATELY};
+use super::charge::{Charge, note};
 use super::input::{Query, Within};
 use super::overview::{Phases, Told, watch_all};
 use super::{Deck, listing};
@@ -115,11 +115,7 @@ impl Pulse {
             return;
         }
         let failing = self.faults().1 as u64;
-        if self.lately.last() != Some(&failing) {
-            self.lately.push(failing);
-            let over = self.lately.len().saturating_sub(LATELY);
-            self.lately.drain(..over);
-        }
+        note(&mut self.lately, failing);
     }
 
     fn hear(&mut self, phase: &Phase) {
