@@ -31,8 +31,49 @@ pub(in crate::gate) fn check(operation: &str, schema: &Value, arguments: &Value)
             let message = format!("{name:?} must be {}, not {}", wanted(schema, property), shown(value));
             return Err(Error::invalid(message).next(takes(operation)));
         }
+        inside(schema, property, value, name)
+            .map_err(|message| Error::invalid(message).next(takes(operation)))?;
     }
     Ok(())
+}
+
+/// What is wrong within a list or an object that is of the right type itself, with the path to it.
+fn inside(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
+    let mut schema = resolved(root, schema);
+    if let Some(branches) = branches(schema) {
+        let mut fitting = branches.iter().filter(|branch| accepts(root, branch, value));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => schema = resolved(root, only),
+            // Which one is meant is for what reads it to tell.
+            _ => return Ok(()),
+        }
+    }
+    let each = |schema: &Value, value: &Value, path: String| {
+        if accepts(root, schema, value) {
+            return inside(root, schema, value, &path);
+        }
+        Err(format!("{path:?} must be {}, not {}", wanted(root, schema), shown(value)))
+    };
+    match (value, schema.get("items"), schema.get("properties").and_then(Value::as_object)) {
+        (Value::Array(items), Some(schema), _) => {
+            items.iter().enumerate().try_for_each(|(i, item)| each(schema, item, format!("{path}[{i}]")))
+        }
+        (Value::Object(given), _, Some(properties)) => {
+            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+            if let Some(name) = required.filter_map(Value::as_str).find(|name| !given.contains_key(*name)) {
+                return Err(format!("\"{path}.{name}\" is missing"));
+            }
+            given.iter().try_for_each(|(name, value)| match properties.get(name) {
+                Some(schema) => each(schema, value, format!("{path}.{name}")),
+                None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
+                    let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+                    Err(format!("\"{path}\" has no {name:?}, but {}", names.join(", ")))
+                }
+                None => Ok(()),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn takes(operation: &str) -> String {
@@ -67,7 +108,7 @@ fn branches(schema: &Value) -> Option<&Vec<Value>> {
     schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array)
 }
 
-/// Whether a value is of the type that a property has. What lies within lists and objects is left to serde.
+/// Whether a value is of the type that a property has, whatever lies within it.
 fn accepts(root: &Value, schema: &Value, value: &Value) -> bool {
     let schema = resolved(root, schema);
     if let Some(branches) = branches(schema) {
@@ -167,9 +208,13 @@ mod tests {
                 "verdict": { "anyOf": [{ "$ref": "#/$defs/Verdict" }, { "type": "null" }] },
                 "port": { "type": ["integer", "null"], "minimum": 0, "maximum": 65535 },
                 "names": { "type": "array" },
+                "about": { "anyOf": [{ "type": "null" }, { "type": "array", "items": { "$ref": "#/$defs/About" } }] },
             },
             "required": ["names"],
-            "$defs": { "Verdict": { "oneOf": [{ "const": "approve" }, { "const": "deny" }] } },
+            "$defs": { "About": {
+                "type": "object", "required": ["name"], "additionalProperties": false,
+                "properties": { "name": { "type": "string" }, "port": { "type": "integer" } },
+            }, "Verdict": { "oneOf": [{ "const": "approve" }, { "const": "deny" }] } },
         });
         let said = |arguments: Value| match check("thing_do", &schema, &arguments) {
             Ok(()) => String::new(),
@@ -186,6 +231,13 @@ mod tests {
             r#""port" must be a whole number from 0 to 65535, not 70000"#
         );
         assert_eq!(said(json!({ "names": "a" })), r#""names" must be a list, not "a""#);
+        let about = json!({ "names": [], "about": [{ "name": "web", "port": 80 }, { "name": 7 }] });
+        assert_eq!(said(about), r#""about[1].name" must be text, not 7"#);
+        assert_eq!(said(json!({ "names": [], "about": [{}] })), r#""about[0].name" is missing"#);
+        assert_eq!(
+            said(json!({ "names": [], "about": [{ "name": "web", "prt": 1 }] })),
+            r#""about[0]" has no "prt", but name, port"#
+        );
         assert_eq!(said(Value::Null), r#"the argument "names" is missing"#);
         assert_eq!(said(json!([1])), "arguments are an object, not [1]");
     }

@@ -70,7 +70,13 @@ pub(super) async fn run(context: &str, config: &ExecConfig) -> Result<Issued> {
             return Err(fail(format!("{command} did not finish in {} s", TIMEOUT.as_secs()), None));
         }
         Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(fail(format!("the plugin {command} is not installed"), config.install_hint.clone()));
+            let hint = config.install_hint.clone().filter(|hint| !hint.trim().is_empty());
+            let next = hint.unwrap_or_else(|| {
+                format!(
+                    "Install {command}, or write its whole path in the kubeconfig's users: exec: command."
+                )
+            });
+            return Err(fail(format!("the plugin {command} is not installed"), Some(next)));
         }
         Ok(Err(e)) => return Err(fail(format!("{command} cannot be run: {e}"), None)),
         Ok(Ok(output)) => output,

@@ -62,7 +62,7 @@ impl Charge {
         let (taken, has) = (self.taken()?, self.has());
         let words = |i: usize| {
             let share = share(taken[i], has[i]);
-            format!("{} of {} ({share} %)", amount(i, taken[i]).display(0), amount(i, has[i]).display(0))
+            format!("{} of {} ({share} %)", amount(i, taken[i]), amount(i, has[i]))
         };
         Some([words(0), words(1)])
     }
@@ -81,10 +81,9 @@ impl Charge {
             };
             let used = usize::try_from(share).unwrap_or(100).min(100) * WIDTH / 100;
             let chart = format!("{}{}", "█".repeat(used), "·".repeat(WIDTH - used));
-            let lately =
-                format!("{} {} {share} %", spark::line(&self.lately[i]), amount(i, taken[i]).display(0));
+            let lately = format!("{} {} {share} %", spark::line(&self.lately[i]), amount(i, taken[i]));
             let cells = [
-                amount(i, has[i]),
+                Cell::text(amount(i, has[i])),
                 Cell::Unknown,
                 Cell::Unknown,
                 Cell::Unknown,
@@ -112,9 +111,21 @@ fn share(taken: u64, has: u64) -> u64 {
     (u128::from(taken) * 100 / u128::from(has.max(1))) as u64
 }
 
-fn amount(i: usize, n: u64) -> Cell {
-    let n = i64::try_from(n).unwrap_or(i64::MAX);
-    if i == 0 { Cell::Cpu(n) } else { Cell::Memory(n) }
+/// As a quantity of Kubernetes that is short enough to be read: `1617m`, `132.4` cores, `7227Mi`, `509.8Gi`.
+fn amount(i: usize, n: u64) -> String {
+    const CORES: u64 = 10_000;
+    const GIBI: u64 = 1 << 30;
+    let tenths = |n: u64, unit: u64| {
+        let tenths = (u128::from(n) * 10 + u128::from(unit) / 2) / u128::from(unit);
+        if tenths % 10 == 0 { (tenths / 10).to_string() } else { format!("{}.{}", tenths / 10, tenths % 10) }
+    };
+    let whole = i64::try_from(n).unwrap_or(i64::MAX);
+    match i {
+        0 if n >= CORES => tenths(n, 1000),
+        0 => Cell::Cpu(whole).display(0).into(),
+        _ if n >= 10 * GIBI => tenths(n, GIBI) + "Gi",
+        _ => Cell::Memory(whole).display(0).into(),
+    }
 }
 
 fn node(columns: &[Column], row: &Row) -> Node {
@@ -158,6 +169,8 @@ mod tests {
         assert_eq!(texts[0], "4000m");
         assert_eq!(texts[4], format!("{}{}", "█".repeat(22), "·".repeat(8)));
         assert_eq!(texts[5], "▅█ 3000m 75 %");
+        let short = [amount(0, 132_000), amount(0, 132_460), amount(1, 547_425_550_336), amount(1, 12 << 30)];
+        assert_eq!(short, ["132", "132.5", "509.8Gi", "12Gi"]);
         assert_eq!(charge.words().unwrap(), ["3000m of 4000m (75 %)", "3000Mi of 4000Mi (75 %)"]);
     }
 }

@@ -128,7 +128,7 @@ pub struct ScaleInput {
     #[schemars(extend("x-complete" = "name"))]
     pub name: String,
     /// Pods wanted.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(..=100_000))]
     #[schemars(range(max = 100_000))]
     pub replicas: u32,
     #[serde(flatten)]

@@ -106,6 +106,9 @@ fn key(name: &str) -> Option<KeyEvent> {
         "Right" => KeyCode::Right,
         "Space" => KeyCode::Char(' '),
         "BS" => KeyCode::Backspace,
+        function if function.len() > 1 && function.starts_with('F') => {
+            KeyCode::F(function[1..].parse().ok()?)
+        }
         one if one.chars().count() == 1 && modifiers != KeyModifiers::NONE => {
             KeyCode::Char(one.chars().next()?)
         }

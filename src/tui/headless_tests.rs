@@ -9,7 +9,7 @@ use crate::base::clock::ManualClock;
 use crate::base::ids::CallId;
 use crate::base::text::is_harmful;
 use crate::base::{Actor, Error};
-use crate::bus::Bus;
+use crate::bus::{Bus, Event, Message, MessageKind};
 use crate::gate::{Effect, Method, OperationInfo, Preview, Reply, Request, Target, Transport, Watch};
 use crate::rows::{
     Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableSender, Tone, feed,
@@ -78,7 +78,10 @@ impl Transport for Fake {
     async fn call(&self, request: Request) -> Result<Reply> {
         self.requests.lock().push(request.clone());
         let output = match request.operation.as_str() {
-            "resource_get" => json!({ "text": "{\"matchLabels\":{\"app\":\"web\"}}" }),
+            "resource_get" if request.arguments["kind"] == "deployments.apps" => {
+                json!({ "text": "{\"matchLabels\":{\"app\":\"web\"}}" })
+            }
+            "resource_get" => json!({ "text": "kind: Pod\nspec:\n  nodeName: n1\n  priority: 0\n" }),
             _ => json!({}),
         };
         Ok(Reply::Done { call: CallId::new(), output })
@@ -190,6 +193,33 @@ async fn labels_restart_the_watch_on_enter_only() {
     screen.press("<Enter>");
     screen.until(|_| fake.asked("pod_list").len() == 2).await.unwrap();
     assert_eq!(fake.asked("pod_list")[1]["labels"], "app=web");
+}
+
+#[tokio::test]
+async fn a_field_that_an_agent_points_at_is_gone_to_and_marked() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
+    screen.until(|s| s.contains("[3]")).await.unwrap();
+    let about = |field: &str| json!({ "cluster": "eu-1", "kind": "pods", "namespace": "shop", "name": "web-2", "field": field });
+    let point = |field: &str| {
+        fake.bus.publish(Event::Message(Message {
+            from: Actor::agent("helper"),
+            kind: MessageKind::Point,
+            text: format!("see {field}"),
+            about: Some(about(field)),
+            at: jiff::Timestamp::from_second(NOW).unwrap(),
+        }));
+    };
+    point("STATUS");
+    screen.until(|s| s.contains("web-2 ◆")).await.unwrap();
+    point("spec.priority");
+    screen.until(|s| s.contains("see spec.priority") && s.contains("F3 show me")).await.unwrap();
+    screen.press("<F3>");
+    screen.until(|s| s.contains("  priority: 0 ◆") && s.contains("yaml(shop/pods/web-2)")).await.unwrap();
+    screen.press("<F3>");
+    screen.until(|s| s.contains("under the cursor")).await.unwrap();
+    screen.press("<Esc>");
+    screen.until(|s| s.contains("[3]")).await.unwrap();
 }
 
 #[tokio::test]

@@ -234,6 +234,8 @@ pub enum Route {
     Containers(ObjectRef),
     Logs(LogTarget),
     Text(TextKind, ObjectRef),
+    /// The object's manifest, at the line of a field.
+    Field(ObjectRef, CompactString),
     /// Opens the object's manifest in the editor, previews and applies what comes back.
     Edit(ObjectRef),
     /// The events of one object.

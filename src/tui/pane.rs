@@ -120,6 +120,11 @@ pub trait Pane: Send {
         None
     }
 
+    /// The namespaces that it shows, as titles say them; empty where its objects have none.
+    fn namespaces(&self) -> &str {
+        ""
+    }
+
     /// The command line that leads here again, for the history: `pods shop /web @eu-1`.
     fn command(&self) -> Option<String> {
         None

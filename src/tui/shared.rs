@@ -13,6 +13,7 @@ use crate::base::ids::{ApprovalId, CallId};
 use crate::base::{Actor, SafeText};
 use crate::bus::{CallEvent, CallPhase, Event, Level, Message};
 use crate::gate::{Effect, OperationInfo};
+use crate::rows::RowKey;
 
 /// How one gets out of a read-only session.
 pub const READ_ONLY: &str =
@@ -169,10 +170,20 @@ pub struct Pointer {
     pub kind: CompactString,
     pub namespace: CompactString,
     pub name: CompactString,
+    /// The part of it that is meant, if not all: a column's name or a path in its manifest.
+    pub field: CompactString,
     pub text: SafeText,
     pub at: Timestamp,
     /// The operator went there: the status line need not offer it any more.
     pub followed: bool,
+}
+
+impl Pointer {
+    /// A field of the manifest, and not a column of a table: those have no small letters.
+    pub fn path(&self) -> Option<&str> {
+        let path = self.field.contains(|c: char| c.is_lowercase() || c == '/');
+        path.then_some(&*self.field)
+    }
 }
 
 impl Shared {
@@ -217,6 +228,24 @@ impl Shared {
             .iter()
             .find(|kind| kind.goes_by(&word))
             .or_else(|| self.kinds.iter().find(|k| k.is_path(&word)))
+    }
+
+    /// Who points at an object of a kind, as [`Self::kind`] names it. What a pointer leaves open fits all.
+    pub fn pointers_at<'a, 'k>(
+        &'a self,
+        kind: &'k str,
+        key: &'k RowKey,
+    ) -> impl Iterator<Item = &'a Pointer> {
+        let is_kind = move |word: &str| {
+            word.is_empty() || word == kind || self.kind(word).is_some_and(|known| known.id == kind)
+        };
+        let fits = |given: &str, own: &str| given.is_empty() || own.is_empty() || given == own;
+        self.pointers.iter().filter(move |p| {
+            p.name == key.name
+                && fits(&p.namespace, &key.namespace)
+                && fits(&p.cluster, &key.cluster)
+                && is_kind(&p.kind)
+        })
     }
 
     /// Takes note of an event; whether the screen shows something of it.
@@ -299,6 +328,7 @@ impl Shared {
                 kind: field("kind"),
                 namespace: field("namespace"),
                 name,
+                field: field("field"),
                 text: SafeText::new(&message.text),
                 at: message.at,
                 followed: false,

@@ -386,8 +386,20 @@ pub async fn own_rules(cluster: &Cluster, namespace: &str) -> base::Result<(Vec<
             all.extend(of_rule(rule, namespace, "the server's answer"));
         }
     }
-    all.sort_by(|a, b| (&a.group, &a.resource).cmp(&(&b.group, &b.resource)));
-    Ok((all, answer.pointer("/status/incomplete") != Some(&Value::Bool(true))))
+    Ok((joined(all), answer.pointer("/status/incomplete") != Some(&Value::Bool(true))))
+}
+
+/// One entry for what several rules say of the same resource and names: the server lists each role's rule by itself.
+fn joined(mut all: Vec<Allowed>) -> Vec<Allowed> {
+    all.sort_by(|a, b| (&a.group, &a.resource, &a.names).cmp(&(&b.group, &b.resource, &b.names)));
+    all.dedup_by(|next, kept| {
+        let same = (&next.group, &next.resource, &next.names) == (&kept.group, &kept.resource, &kept.names);
+        if same {
+            kept.verbs.append(&mut next.verbs);
+        }
+        same
+    });
+    all
 }
 
 #[cfg(test)]
@@ -413,6 +425,21 @@ mod tests {
         assert_eq!(read("rb:devs"), role("rolebindings", "default", "devs"));
         assert_eq!(read("crb:all"), role("clusterrolebindings", "", "all"));
         assert!(read("u:jane").is_none() && read("cr:").is_none() && read("edit").is_none());
+    }
+
+    #[test]
+    fn what_several_rules_say_of_one_resource_is_one_entry() {
+        let rule = |verbs: &[&str], names: &[&str]| {
+            of_rule(
+                &json!({"apiGroups": [""], "resources": ["pods"], "verbs": verbs, "resourceNames": names}),
+                "shop",
+                "x",
+            )
+        };
+        let all = [rule(&["get"], &[]), rule(&["list", "get"], &[]), rule(&["delete"], &["web"])].concat();
+        let all = joined(all);
+        let verbs = |i: usize| all[i].verbs.iter().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!((all.len(), verbs(0), verbs(1)), (2, vec!["get", "list"], vec!["delete"]));
     }
 
     #[test]

@@ -65,10 +65,11 @@ impl App {
             error: prompt.error.as_deref(),
         });
         let shown = self.stack.last().and_then(|slot| slot.pane.clusters()).map(|c| self.named(c));
-        let shown = shown.as_deref();
+        let shown = shown.as_deref().filter(|clusters| *clusters != self.shared.clusters.as_slice());
+        let namespaces = self.stack.last().map_or("", |slot| slot.pane.namespaces());
         let frame = chrome::Frame {
             look,
-            elsewhere: shown.filter(|clusters| *clusters != self.shared.clusters.as_slice()),
+            elsewhere: shown.map(|clusters| (clusters, namespaces)),
             filterable: self.top().is_some_and(|slot| slot.pane.filter().is_some()),
             keymap: &self.shared.keymap,
             modes: &modes,

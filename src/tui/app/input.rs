@@ -7,10 +7,10 @@ use super::{App, Dirty};
 use crate::tui::action::Action;
 use crate::tui::chrome;
 use crate::tui::effect::Flash;
-use crate::tui::object::Route;
+use crate::tui::object::{ObjectRef, Route};
 use crate::tui::pane::Handled;
 use crate::tui::prompt::{Prompt, PromptKind, Typed, remember};
-use crate::tui::shared::READ_ONLY;
+use crate::tui::shared::{Pointer, READ_ONLY};
 
 impl App {
     /// Takes an event of the terminal.
@@ -276,6 +276,11 @@ impl App {
         }
         if same && self.stack.len() > 1 {
             self.stack.pop();
+        }
+        if let Some(field) = pointer.path() {
+            let Pointer { cluster, namespace, name, .. } = &pointer;
+            let object = ObjectRef::new(cluster.clone(), kind, namespace.clone(), name.clone());
+            return self.go(None, Route::Field(object, field.into()));
         }
         let query = crate::tui::object::Query {
             kind,

@@ -1,5 +1,6 @@
 //! The header: where we are, how the clusters are, what waits, what time it is.
 
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -66,11 +67,17 @@ fn acting(shared: &Shared) -> Option<String> {
     (!whom.is_empty()).then(|| format!("as {}", SafeText::new(&whom.join(" or "))))
 }
 
+/// The clusters and namespaces in view: a pane may show others than the session's, where an agent points, say.
+fn scope<'a>(frame: &Frame<'a>) -> (&'a [CompactString], &'a str) {
+    let shared = frame.look.shared;
+    frame.elsewhere.unwrap_or((&shared.clusters, shared.namespaces.label()))
+}
+
 /// `eu-1 ▸ shop`, or `3 clusters ▸ all`.
 fn place(frame: &Frame<'_>) -> String {
     let shared = frame.look.shared;
-    // A pane may show another cluster than the session's: where an agent points, say.
-    let cluster = match frame.elsewhere.unwrap_or(&shared.clusters) {
+    let (clusters, namespaces) = scope(frame);
+    let cluster = match clusters {
         [] => match shared.known_clusters.iter().find(|c| c.current) {
             Some(current) => SafeText::new(&current.name).to_string(),
             None => "no cluster".to_owned(),
@@ -81,14 +88,13 @@ fn place(frame: &Frame<'_>) -> String {
             _ => format!("{} clusters", several.len()),
         },
     };
-    let namespaces = if frame.elsewhere.is_some() { "" } else { shared.namespaces.label() };
     format!("{cluster} ▸ {}", SafeText::new(namespaces)).trim_end_matches(" ▸ ").to_owned()
 }
 
 /// The cluster that the header tells of: the one in view, else the current one.
 fn in_view<'a>(frame: &Frame<'a>) -> Option<&'a ClusterInfo> {
     let shared = frame.look.shared;
-    match frame.elsewhere.unwrap_or(&shared.clusters) {
+    match scope(frame).0 {
         [one] => shared.known_clusters.iter().find(|c| c.name == *one),
         // Several have no version and no latency in common.
         [_, _, ..] => None,
@@ -141,7 +147,8 @@ fn you(shared: &Shared) -> String {
 fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let (theme, shared) = (frame.look.theme, frame.look.shared);
     let cluster = in_view(frame);
-    let context = match shared.clusters.as_slice() {
+    let (clusters, namespaces) = scope(frame);
+    let context = match clusters {
         [] => cluster.map(|c| c.name.to_string()).unwrap_or_default(),
         clusters => clusters.join(", "),
     };
@@ -154,7 +161,7 @@ fn tall(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let version = cluster.map(|c| c.version.to_string()).filter(|v| !v.is_empty()).unwrap_or("–".to_owned());
     let facts = [
         ("Context", context),
-        ("Namespace", shared.namespaces.label().to_owned()),
+        ("Namespace", namespaces.to_owned()),
         ("K8s", format!("{version}, {up}")),
         ("API", latency),
         ("Clusters", facts(frame)),

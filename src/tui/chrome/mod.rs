@@ -128,8 +128,8 @@ pub struct Frame<'a> {
     pub tabs: (&'a [CompactString], usize),
     pub flags: Flags,
     pub prompt: Option<Prompt<'a>>,
-    /// The clusters of the pane in view, where they are not the session's.
-    pub elsewhere: Option<&'a [CompactString]>,
+    /// The clusters of the pane in view, where they are not the session's, and its namespaces as titles say them.
+    pub elsewhere: Option<(&'a [CompactString], &'a str)>,
     /// Whether what has the focus can be filtered.
     pub filterable: bool,
     pub flash: Option<&'a Flash>,

@@ -87,6 +87,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Aliases => Box::new(aliases::pane(shared)),
         Route::Logs(target) => Box::new(logs::LogsPane::new(target, shared.log_disk.clone())),
         Route::Text(kind, object) => Box::new(text::TextPane::object(kind, object)),
+        Route::Field(object, field) => Box::new(text::TextPane::at_field(object, field)),
         Route::Approvals(None) => Box::new(approvals::ApprovalsPane::new()),
         Route::Audit | Route::Timeline => Box::new(audit::pane()),
         Route::Help { modes } => Box::new(help::HelpPane::new(&modes, shared)),

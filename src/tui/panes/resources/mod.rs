@@ -386,15 +386,9 @@ impl Pane for Resources {
     }
 
     fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let pointers = &look.shared.pointers;
-        let pointed = |key: &RowKey| {
-            pointers.iter().any(|p| {
-                p.name == key.name
-                    && (p.namespace.is_empty() || p.namespace == key.namespace)
-                    && (p.cluster.is_empty() || *p.cluster == *key.cluster)
-                    && self.is_kind(&p.kind)
-            })
-        };
+        let shared = look.shared;
+        let pointed =
+            |key: &RowKey| shared.pointers_at(&self.query.kind, key).next().map(|pointer| &*pointer.field);
         let (rows, lines) = self.sources.divide(area, self.is_set());
         let old: &dyn Fn(&RowKey) -> bool = &|key| self.sources.is_old(key);
         let paint = Paint { pointed: Some(&pointed), old: self.sources.any_old().then_some(old) };
@@ -407,6 +401,10 @@ impl Pane for Resources {
 
     fn clusters(&self) -> Option<&[CompactString]> {
         Some(&self.query.clusters).filter(|clusters| !clusters.is_empty()).map(Vec::as_slice)
+    }
+
+    fn namespaces(&self) -> &str {
+        if self.namespaced { self.query.namespaces.label() } else { "" }
     }
 
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
@@ -471,15 +469,5 @@ impl Resources {
             (Ok(Reply::Held(held)), ..) => cx.flash(Flash::warning(held.reason)),
             (Err(error), ..) => cx.error(&error),
         }
-    }
-
-    /// Whether a word for a kind, as an agent says it, means this table's.
-    fn is_kind(&self, word: &str) -> bool {
-        let plural = self.plural();
-        word.is_empty()
-            || word == plural
-            || word == self.query.kind
-            || plural.strip_suffix('s') == Some(word)
-            || plural.strip_suffix("es") == Some(word)
     }
 }

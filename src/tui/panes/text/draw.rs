@@ -19,6 +19,8 @@ pub struct Page<'a> {
     pub diff: bool,
     pub wrap: bool,
     pub selection: Option<&'a Selection>,
+    /// Lines that somebody points at.
+    pub pointed: Vec<usize>,
 }
 
 /// A row on the screen: its line, and the byte of what is shown of the line with which it begins.
@@ -70,6 +72,11 @@ impl Page<'_> {
         }
         if let Some(range) = self.selection.and_then(|s| s.range(index as u64, composed.text().len())) {
             composed.paint(range, Style::new().add_modifier(Modifier::REVERSED));
+        }
+        if self.pointed.contains(&index) {
+            let all = 0..composed.text().len();
+            composed.paint(all, theme.agent.add_modifier(Modifier::UNDERLINED));
+            composed.push(" ◆", theme.agent);
         }
         let hidden = self.document.hides(index);
         if hidden > 0 {

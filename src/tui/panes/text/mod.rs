@@ -3,6 +3,8 @@
 pub(super) mod colour;
 mod document;
 mod draw;
+mod field;
+mod place;
 
 use std::io::Write as _;
 
@@ -19,6 +21,7 @@ use self::draw::Page;
 use super::save::save;
 use crate::base::{Error, Result, SafeText};
 use crate::gate::{Frame, Reply, Request};
+use crate::rows::RowKey;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::{ObjectRef, Route, TextKind};
@@ -61,16 +64,25 @@ pub struct TextPane {
     typed: String,
     selection: Option<Selection>,
     size: (usize, usize),
+    /// The field to put the cursor on, once it is read.
+    sought: Option<CompactString>,
 }
 
 impl TextPane {
     pub fn object(kind: TextKind, object: ObjectRef) -> Self {
-        Self::with(Source::Object(kind, object), Document::default(), false)
+        // What a difference says of itself is prose.
+        let wrap = matches!(kind, TextKind::Diff | TextKind::OutOfSync);
+        Self { wrap, ..Self::with(Source::Object(kind, object), Document::default(), false) }
     }
 
     /// The manifest of a Secret with its values readable.
     pub fn decoded(object: ObjectRef) -> Self {
         Self { decode: true, ..Self::object(TextKind::Yaml, object) }
+    }
+
+    /// The manifest, with the cursor on a field's line.
+    pub fn at_field(object: ObjectRef, field: CompactString) -> Self {
+        Self { sought: Some(field), ..Self::object(TextKind::Yaml, object) }
     }
 
     /// A pane on a text that is at hand.
@@ -100,6 +112,7 @@ impl TextPane {
             typed: String::new(),
             selection: None,
             size: (80, 24),
+            sought: None,
         }
     }
 
@@ -144,6 +157,11 @@ impl TextPane {
             Ok(Reply::Done { output, .. }) => {
                 self.document.set(as_text(&output));
                 self.loaded = true;
+                if let Some(line) =
+                    self.sought.take().and_then(|field| field::line_of(&self.document, &field))
+                {
+                    self.document.reveal(line);
+                }
             }
             Ok(Reply::Held(held)) => {
                 self.error = Some(Error::new(crate::base::Code::PermissionDenied, held.reason));
@@ -180,89 +198,17 @@ impl TextPane {
         matches!(self.source, Source::Object(TextKind::Yaml, _))
     }
 
-    fn rows_of(&self, line: usize) -> usize {
-        if !self.wrap {
-            return 1;
-        }
-        let safe = crate::base::text::sanitize(self.document.line(line));
-        crate::tui::widgets::composed::Composed::plain(&safe, ratatui::style::Style::default())
-            .rows(self.size.0, usize::MAX)
-            .len()
-    }
-
-    /// Keeps the cursor's line on the screen and moves as little as can be.
-    fn settle(&mut self) {
-        let (_, rows) = self.size;
-        let shown = self.document.shown();
-        let cursor = self.document.shown_index(self.document.cursor);
-        let mut top = self.document.shown_index(self.document.top.0);
-        let mut row = self.document.top.1;
-        if cursor < top {
-            (top, row) = (cursor, 0);
-        } else {
-            // From the cursor back, as many lines as fit.
-            let (mut used, mut first) = (0, cursor);
-            loop {
-                used += self.rows_of(shown.get(first).copied().unwrap_or_default());
-                if used > rows && first < cursor {
-                    first += 1;
-                    break;
-                }
-                if first == 0 || used >= rows || first == top {
-                    break;
-                }
-                first -= 1;
-            }
-            if first > top {
-                (top, row) = (first, 0);
-            }
-            if top < cursor {
-                row = 0;
-            }
-        }
-        let line = shown.get(top).copied().unwrap_or_default();
-        let row = row.min(self.rows_of(line).saturating_sub(1));
-        self.document.top = (line, row);
-    }
-
-    /// Scrolls inside a wrapped line that is taller than the screen; false when there is none.
-    fn scroll_inside(&mut self, rows: isize) -> bool {
-        let (line, row) = self.document.top;
-        if !self.wrap || line != self.document.cursor {
-            return false;
-        }
-        let last = self.rows_of(line).saturating_sub(self.size.1);
-        let next = row.saturating_add_signed(rows).min(last);
-        let moved = next != row;
-        self.document.top.1 = next;
-        moved
-    }
-
-    fn move_by(&mut self, rows: isize) {
-        if !self.scroll_inside(rows) {
-            self.document.move_by(rows);
-        }
-    }
-
     fn page(&self) -> Page<'_> {
-        let diff = self.name() == "diff";
-        Page { document: &self.document, diff, wrap: self.wrap, selection: self.selection.as_ref() }
+        let (document, diff) = (&self.document, self.name() == "diff");
+        Page { document, diff, wrap: self.wrap, selection: self.selection.as_ref(), pointed: Vec::new() }
     }
 
-    /// Moves the screen as a wheel does; the cursor stays on it.
-    fn scroll(&mut self, rows: isize) {
-        if self.scroll_inside(rows) {
-            return;
-        }
-        let shown = self.document.shown();
-        let last = shown.len().saturating_sub(1);
-        let top = self.document.shown_index(self.document.top.0).saturating_add_signed(rows);
-        let top = top.min((last + 1).saturating_sub(self.size.1));
-        let cursor = self.document.shown_index(self.document.cursor);
-        let cursor = cursor.clamp(top, (top + self.size.1.max(1) - 1).min(last.max(top)));
-        let (top, cursor) = (shown.get(top).copied(), shown.get(cursor).copied());
-        self.document.top = (top.unwrap_or_default(), 0);
-        self.document.cursor = cursor.unwrap_or_default();
+    /// The lines of the fields that others point at.
+    fn pointed(&self, look: &Look<'_>) -> Vec<usize> {
+        let Source::Object(TextKind::Yaml, object) = &self.source else { return Vec::new() };
+        let key = RowKey::new(&*object.cluster, object.namespace.clone(), object.name.clone());
+        let pointers = look.shared.pointers_at(&object.kind, &key);
+        pointers.filter_map(|p| field::line_of(&self.document, p.path()?)).collect()
     }
 
     fn toggle(&mut self, name: &str, cx: &mut Cx<'_>) -> Handled {
@@ -460,7 +406,7 @@ impl Pane for TextPane {
             }
             return;
         }
-        self.page().draw(look, area, buf);
+        Page { pointed: self.pointed(look), ..self.page() }.draw(look, area, buf);
     }
 
     fn focus(&self) -> PaneFocus {

@@ -13,14 +13,14 @@ use crate::tui::pane::Look;
 
 /// How a pane wants its rows painted, beyond what the rows say themselves.
 pub struct Paint<'a> {
-    /// Where an agent points: the row gets its sign.
+    /// Where an agent points: the row gets its sign, and the cell of the column that it names is underlined.
     pub pointed: Option<Pointed<'a>>,
     /// Which rows may have changed since: they are dim, and have a sign.
-    pub old: Option<Pointed<'a>>,
+    pub old: Option<&'a dyn Fn(&RowKey) -> bool>,
 }
 
-/// Says whether a row is one of those.
-pub type Pointed<'a> = &'a dyn Fn(&RowKey) -> bool;
+/// The column that is meant of a row that is pointed at; empty where it is the whole row.
+pub type Pointed<'a> = &'a dyn Fn(&RowKey) -> Option<&'a str>;
 
 /// Stands behind the name of a row that is not live.
 const OLD: &str = "~";
@@ -38,13 +38,17 @@ impl Grid {
             let line = Rect { y: area.y + 1 + line, height: 1, ..area };
             let old = paint.old.is_some_and(|old| old(&row.key));
             let style = self.row_style(look, row, (there, old), position);
+            let pointed = paint.pointed.and_then(|pointed| pointed(&row.key));
             buf.set_style(line, style.row);
             for placed in &self.placed {
                 let column = &self.columns.all()[placed.index];
                 let cell = Rect { x: line.x + placed.x, width: placed.width, ..line };
                 self.cell(row, column, now, cell, &style, look, buf);
+                if pointed.is_some_and(|field| column.name.eq_ignore_ascii_case(field)) {
+                    buf.set_style(cell, look.theme.agent.add_modifier(Modifier::UNDERLINED));
+                }
             }
-            if paint.pointed.is_some_and(|pointed| pointed(&row.key)) {
+            if pointed.is_some() {
                 self.sign(row, "◆", look.theme.agent, line, buf);
             }
             if old {

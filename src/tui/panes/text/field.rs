@@ -1,0 +1,132 @@
+//! Where in a manifest a field is written.
+
+use super::document::{Document, indent};
+
+/// One step of a path.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Reads `spec.containers[0].image`, `metadata.labels["app.kubernetes.io/name"]`, `a\.b.c` and `/spec/replicas`.
+fn steps(path: &str) -> Vec<Step> {
+    let number_or_key = |word: String| word.parse().map_or(Step::Key(word), Step::Index);
+    if let Some(pointer) = path.strip_prefix('/') {
+        return pointer
+            .split('/')
+            .map(|word| number_or_key(word.replace("~1", "/").replace("~0", "~")))
+            .collect();
+    }
+    let (mut all, mut word) = (Vec::new(), String::new());
+    let mut rest = path.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => word.extend(rest.next()),
+            '.' | '[' => {
+                let whole = std::mem::take(&mut word);
+                all.extend((!whole.is_empty()).then(|| number_or_key(whole)));
+                if c == '[' {
+                    let inner: String = rest.by_ref().take_while(|c| *c != ']').collect();
+                    let bare = inner.trim_matches(['"', '\'']);
+                    all.push(match inner.parse() {
+                        Ok(index) => Step::Index(index),
+                        Err(_) => Step::Key(bare.to_owned()),
+                    });
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    all.extend((!word.is_empty()).then(|| number_or_key(word)));
+    all
+}
+
+/// The line of a block-style YAML document on which the field is written; `None` where it has no such field.
+pub fn line_of(document: &Document, path: &str) -> Option<usize> {
+    let steps = steps(path);
+    let (mut from, mut to) = (0, document.len());
+    // The column at which the keys or items of the block begin. The first line of an item has its dash before it.
+    let mut item = None;
+    let mut found = None;
+    for step in &steps {
+        let text = |i: usize| document.line(i);
+        let solid = |i: &usize| !text(*i).trim().is_empty() && !text(*i).trim_start().starts_with('#');
+        let first = (from..to).find(solid)?;
+        let column =
+            item.filter(|(line, _)| *line == first).map_or_else(|| indent(text(first)), |(_, at)| at);
+        let own = |i: usize| match item {
+            Some((line, at)) if line == i => Some(&text(i)[at..]),
+            _ => (indent(text(i)) == column).then(|| text(i).trim_start()),
+        };
+        let wanted = |rest: &str| match step {
+            Step::Key(key) => is_key(rest, key),
+            Step::Index(_) => rest.starts_with('-'),
+        };
+        let at = match step {
+            Step::Key(_) => (first..to).find(|i| solid(i) && own(*i).is_some_and(wanted))?,
+            Step::Index(n) => (first..to).filter(|i| own(*i).is_some_and(wanted)).nth(*n)?,
+        };
+        let ends = |i: &usize| {
+            let depth = indent(text(*i));
+            let listed =
+                matches!(step, Step::Key(_)) && depth == column && text(*i).trim_start().starts_with('-');
+            solid(i) && depth <= column && !listed
+        };
+        to = (at + 1..to).find(ends).unwrap_or(to);
+        (from, item) = match step {
+            Step::Key(_) => (at + 1, None),
+            Step::Index(_) => {
+                let behind = text(at)[column + 1..].trim_start();
+                (at, Some((at, text(at).len() - behind.len())))
+            }
+        };
+        found = Some(at);
+    }
+    found
+}
+
+/// Whether a line begins with that key, quoted or not.
+fn is_key(line: &str, key: &str) -> bool {
+    let bare = line.strip_prefix(['"', '\'']).unwrap_or(line);
+    let quoted = bare.len() < line.len();
+    let Some(rest) = bare.strip_prefix(key) else { return false };
+    let rest = if quoted { rest.strip_prefix(['"', '\'']).unwrap_or(rest) } else { rest };
+    rest == ":" || rest.starts_with(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: &str = "kind: Pod\nmetadata:\n  labels:\n    app.kubernetes.io/name: web\n  name: web\nspec:\n  \
+        containers:\n  - name: app\n    image: a:1\n    ports:\n    - containerPort: 80\n    - containerPort: 81\n  \
+        - image: b:2\n    name: side\n  nodeName: n1\n";
+
+    #[test]
+    fn a_field_is_found_where_it_is_written() {
+        let document = Document::new(POD.to_owned());
+        let at = |path: &str| line_of(&document, path).map(|i| document.line(i).trim().to_owned());
+        for (path, line) in [
+            ("kind", "kind: Pod"),
+            ("metadata.name", "name: web"),
+            ("spec.containers", "containers:"),
+            ("spec.containers[0].image", "image: a:1"),
+            ("spec.containers[0].name", "- name: app"),
+            ("spec.containers.1", "- image: b:2"),
+            ("spec.containers.1.image", "- image: b:2"),
+            ("/spec/containers/1/name", "name: side"),
+            ("spec.containers[0].ports[1].containerPort", "- containerPort: 81"),
+            ("spec.nodeName", "nodeName: n1"),
+            ("metadata.labels[\"app.kubernetes.io/name\"]", "app.kubernetes.io/name: web"),
+            (r"metadata.labels.app\.kubernetes\.io/name", "app.kubernetes.io/name: web"),
+        ] {
+            assert_eq!(at(path).as_deref(), Some(line), "{path}");
+        }
+        for missing in
+            ["", "spec.name", "spec.containers[2]", "name", "spec.containers[0].ports[2]", "kind.x", "STATUS"]
+        {
+            assert_eq!(at(missing), None, "{missing}");
+        }
+    }
+}
