@@ -127,9 +127,8 @@ impl Operation for SubjectRules {
             }
             (Some(subject), None) => {
                 let subject = Subject::parse(subject, &namespace)?;
-                let note = (subject.kind == rbac::SubjectKind::User).then(|| {
-                    "groups that an identity provider gives this user are not known here".to_owned()
-                });
+                let note = (subject.kind == rbac::SubjectKind::User)
+                    .then(|| "groups from a login are not known".to_owned());
                 (rbac::rules(&cluster, &subject).await?, note)
             }
             (None, _) => {

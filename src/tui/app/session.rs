@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What was learnt of the clusters since then is news enough.
 const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
+/// How often those that are down are asked again by themselves, and after which time first.
+const TRIES: u32 = 3;
+const FIRST_TRY: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 
 /// One thing that is read again when a signal says so.
 #[derive(Default)]
@@ -47,6 +50,9 @@ pub(super) struct Session {
     clusters: Option<Ticket>,
     /// When every cluster was asked how it is.
     asked: Option<Timestamp>,
+    /// When those that were down are asked once more, and how often they were: on a slow machine or line the first
+    /// answer may only have come too late.
+    again: (Option<Timestamp>, u32),
     pub setup: Option<Ticket>,
     /// What the files say is to be shown once it is read.
     pub show_setup: bool,
@@ -71,7 +77,7 @@ pub(super) struct Session {
 
 impl Session {
     pub fn wake(&self) -> Option<Timestamp> {
-        self.participants.due().into_iter().chain(self.approvals.due()).min()
+        self.participants.due().into_iter().chain(self.approvals.due()).chain(self.again.0).min()
     }
 }
 
@@ -158,6 +164,7 @@ impl App {
         // Whoever goes from tab to tab does not ask all servers each time.
         let now = self.clock.now();
         if self.session.asked.is_none_or(|at| now.duration_since(at) > LATELY) {
+            self.session.again = (None, 0);
             self.read_clusters(false);
         }
         self.read_kinds();
@@ -233,6 +240,17 @@ impl App {
         if self.session.approvals.due().is_some_and(|due| due <= now) {
             self.read_approvals();
         }
+        if self.session.again.0.take_if(|due| *due <= now).is_some() {
+            self.read_clusters(false);
+        }
+    }
+
+    /// Clusters that are down are asked again after 15, 30 and 60 s, and then when somebody looks.
+    fn ask_those_down_again(&mut self) {
+        let tries = self.session.again.1;
+        let down = self.shared.known_clusters.iter().any(|c| c.up == Some(false));
+        let due = (down && tries < TRIES).then(|| self.clock.now() + FIRST_TRY * 2i32.pow(tries));
+        self.session.again = (due, tries + 1);
     }
 
     pub(super) fn note_event(&mut self, event: &Arc<Event>) {
@@ -319,6 +337,8 @@ impl App {
                 // Where there are none, none can be asked how it is.
                 if first && !self.shared.known_clusters.is_empty() {
                     self.read_clusters(false);
+                } else {
+                    self.ask_those_down_again();
                 }
             }
         } else if session.setup == Some(ticket) {

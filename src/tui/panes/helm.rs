@@ -146,6 +146,12 @@ impl Content for Helm {
     }
 
     fn empty(&self) -> (String, String) {
+        if self.release.is_none() && self.namespaces == Namespaces::All {
+            return (
+                "no Helm release is installed here".to_owned(),
+                "what helm installs shows after Ctrl-r".to_owned(),
+            );
+        }
         let what = format!("there are no Helm releases in {}", self.scope());
         (what, "0 in a table of objects, then :helm, shows all namespaces".to_owned())
     }
