@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -17,11 +18,12 @@ use tokio::sync::mpsc;
 use super::build::{Setting, agent};
 use super::host::{self, Host};
 use super::join;
-use crate::base::{Code, Door, Result};
+use crate::base::{Actor, Code, Door, Result};
 use crate::gate::wire::Purpose;
 
 /// The longest line that is looked at, as the protocol's transport has it.
 const LONGEST: usize = 16 << 20;
+const PARSE_ERROR: i32 = -32700;
 
 pub async fn run(mut setting: Setting, name: Option<String>) -> Result<u8> {
     // Without a name it is whoever it says it is when it initializes.
@@ -38,6 +40,7 @@ pub async fn run(mut setting: Setting, name: Option<String>) -> Result<u8> {
             return Ok(0);
         }
         tracing::warn!("the session has ended; going on in another");
+        assistant.disappoint().await;
         match join::again(&setting, Purpose::Mcp, &actor).await? {
             Some(next) => joined = next,
             // A session over other clusters, such as the practice fleet, has no heir here.
@@ -45,15 +48,7 @@ pub async fn run(mut setting: Setting, name: Option<String>) -> Result<u8> {
             None => break,
         }
     }
-    let host = Host::open(&setting).await?;
-    let (ours, theirs) = tokio::io::duplex(1 << 16);
-    let (read, write) = tokio::io::split(theirs);
-    let core = host.core()?;
-    let serving = crate::mcp::serve_stream(&core, Some(actor), read, write, host.stopping());
-    let (read, write) = tokio::io::split(ours);
-    let (_, served) = tokio::join!(assistant.talk(BufReader::new(read), write), serving);
-    host.close().await;
-    served.map(|()| 0)
+    assistant.at_home(Host::open(&setting).await?, actor).await
 }
 
 /// Who ended a conversation.
@@ -64,7 +59,7 @@ enum Ended {
 }
 
 /// The assistant's side, across sessions.
-struct Assistant {
+pub(super) struct Assistant {
     lines: mpsc::Receiver<Vec<u8>>,
     stdout: tokio::io::Stdout,
     /// How it began the protocol, to be said again: `initialize`, what followed it, and its subscriptions.
@@ -93,9 +88,21 @@ impl Envelope<'_> {
 }
 
 impl Assistant {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lines = lines_of(BufReader::new(tokio::io::stdin()));
         Self { lines, stdout: tokio::io::stdout(), greeting: Vec::new(), asked: BTreeSet::new() }
+    }
+
+    /// Speaks with a session of this process's own, until either ends.
+    pub(super) async fn at_home(mut self, host: Host, actor: Actor) -> Result<u8> {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (read, write) = tokio::io::split(theirs);
+        let core = host.core()?;
+        let serving = crate::mcp::serve_stream(&core, Some(actor), read, write, host.stopping());
+        let (read, write) = tokio::io::split(ours);
+        let (_, served) = tokio::join!(self.talk(BufReader::new(read), write), serving);
+        host.close().await;
+        served.map(|()| 0)
     }
 
     /// Passes lines both ways until one side ends.
@@ -131,18 +138,19 @@ impl Assistant {
                         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), rest).await;
                         return Ended::Assistant;
                     };
-                    self.note(&line);
+                    if let Err(error) = self.note(&line) {
+                        if !self.refuse(&error).await {
+                            return Ended::Assistant;
+                        }
+                        continue;
+                    }
                     if write.write_all(&line).await.is_err() {
-                        self.disappoint().await;
                         return Ended::Session;
                     }
                 }
                 line = answers.recv() => match line {
                     Some(line) => if !self.pass(&line, &own).await { return Ended::Assistant },
-                    None => {
-                        self.disappoint().await;
-                        return Ended::Session;
-                    }
+                    None => return Ended::Session,
                 },
             }
         }
@@ -156,9 +164,12 @@ impl Assistant {
         }
     }
 
-    /// Remembers what the next session must know, and what wants an answer.
-    fn note(&mut self, line: &[u8]) {
-        let Some(envelope) = Envelope::of(line) else { return };
+    /// Remembers what the next session must know, and what wants an answer. An error where it is no JSON at all.
+    fn note(&mut self, line: &[u8]) -> serde_json::Result<()> {
+        let Some(envelope) = Envelope::of(line) else {
+            let blank = line.trim_ascii().is_empty();
+            return if blank { Ok(()) } else { serde_json::from_slice::<IgnoredAny>(line).map(drop) };
+        };
         let id = envelope.id();
         match (envelope.method.as_deref(), &id) {
             (Some("initialize"), _) => self.greeting = vec![(line.to_owned(), id.clone())],
@@ -172,6 +183,15 @@ impl Assistant {
         if let (Some(_), Some(id)) = (envelope.method, id) {
             self.asked.insert(id);
         }
+        Ok(())
+    }
+
+    /// Answers a line that is no JSON: nobody knows its identifier (JSON-RPC 2.0, section 5.1).
+    async fn refuse(&mut self, error: &serde_json::Error) -> bool {
+        let message = format!("the line is not JSON: {error}");
+        let answer =
+            json!({ "jsonrpc": "2.0", "id": null, "error": { "code": PARSE_ERROR, "message": message } });
+        self.say(format!("{answer}\n").as_bytes()).await
     }
 
     /// Hands a line to the assistant; false once it is gone.

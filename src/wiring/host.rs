@@ -267,9 +267,5 @@ pub async fn mcp(setting: Setting, actor: Actor) -> Result<u8> {
     for note in &host.notes {
         say(note);
     }
-    let core = host.shared.core()?;
-    let served =
-        mcp::serve_stream(&core, Some(actor), tokio::io::stdin(), tokio::io::stdout(), host.stopping()).await;
-    host.close().await;
-    served.map(|()| 0)
+    super::assistant::Assistant::new().at_home(host, actor).await
 }

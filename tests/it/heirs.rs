@@ -1,5 +1,6 @@
 //! Two processes and one session: what those who joined see when the one that held it ends.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
@@ -85,4 +86,39 @@ fn a_start_beside_a_live_process_interrupts_none_of_its_calls() {
     assert_eq!(marks(), 1);
     assert_eq!(json_of(&home, &["audit", "verify"])["exit_code"], 0);
     assert_eq!(marks(), 0, "what a killed process left is swept by the next");
+}
+
+#[test]
+fn a_line_that_is_no_json_is_answered_and_ends_nothing() {
+    let initialize = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
+    for joined in [false, true] {
+        let home = Home::new();
+        let host = joined.then(|| serve(&home));
+        let mut assistant = home
+            .qd(&["mcp"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = assistant.stdin.take().unwrap();
+        let mut lines = BufReader::new(assistant.stdout.take().unwrap()).lines();
+        let mut ask = |line: &str| -> Value {
+            writeln!(input, "{line}").unwrap();
+            serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()
+        };
+        assert_eq!(ask(&initialize.to_string())["id"], 1);
+        for broken in ["{", "hello", r#"{"jsonrpc":"2.0","id":2,"method":"ping""#] {
+            let answer = ask(broken);
+            assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32700)), "{answer}");
+        }
+        assert_eq!(ask(r#"{"jsonrpc":"2.0","id":3,"method":"ping"}"#)["id"], 3);
+        drop(input);
+        assert!(assistant.wait().unwrap().success());
+        if let Some(mut host) = host {
+            host.kill().unwrap();
+            host.wait().unwrap();
+        }
+    }
 }
