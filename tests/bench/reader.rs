@@ -12,17 +12,7 @@ const END: &[u8] = b"k8s.io/initial-events-end";
 /// Seconds from the connect to the bookmark that ends the initial events.
 pub fn seconds_to_last_pod(bed: &Bed) -> f64 {
     let address = bed.server.trim_start_matches("https://").to_owned();
-    let directory = bed.kubeconfig.parent().unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates(&std::fs::read_to_string(directory.join("ca.crt")).unwrap()) {
-        roots.add(certificate.into()).unwrap();
-    }
-    let config =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    let config = tls(bed);
     let began = Instant::now();
     let mut socket = TcpStream::connect(&address).unwrap();
     let name = rustls::pki_types::ServerName::try_from("127.0.0.1").unwrap();
@@ -47,6 +37,20 @@ pub fn seconds_to_last_pod(bed: &Bed) -> f64 {
         held = filled.min(END.len());
         buffer.copy_within(filled - held..filled, 0);
     }
+}
+
+/// Trusts the test bed's authority.
+pub fn tls(bed: &Bed) -> rustls::ClientConfig {
+    let directory = bed.kubeconfig.parent().unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in certificates(&std::fs::read_to_string(directory.join("ca.crt")).unwrap()) {
+        roots.add(certificate.into()).unwrap();
+    }
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// The certificates of a PEM file, in DER.

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
@@ -16,13 +16,16 @@ struct Seen {
     version: u64,
     at: Instant,
     text: String,
+    expected: Vec<(Check, mpsc::Sender<Instant>)>,
 }
+
+type Check = Box<dyn Fn(&vt100::Screen) -> bool + Send>;
 
 pub struct Terminal {
     seen: Arc<(Mutex<Seen>, Condvar)>,
     writer: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
-    _master: Box<dyn portable_pty::MasterPty + Send>,
+    _master: Mutex<Box<dyn portable_pty::MasterPty + Send>>,
 }
 
 impl Terminal {
@@ -54,7 +57,13 @@ impl Terminal {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let parser = vt100::Parser::new(ROWS.try_into().unwrap(), COLUMNS.try_into().unwrap(), 0);
         let seen = Arc::new((
-            Mutex::new(Seen { parser, version: 0, at: Instant::now(), text: String::new() }),
+            Mutex::new(Seen {
+                parser,
+                version: 0,
+                at: Instant::now(),
+                text: String::new(),
+                expected: Vec::new(),
+            }),
             Condvar::new(),
         ));
         let (shared, answers) = (seen.clone(), writer.clone());
@@ -78,6 +87,16 @@ impl Terminal {
                 }
                 let mut seen = shared.0.lock().unwrap();
                 seen.parser.process(bytes);
+                let mut expected = std::mem::take(&mut seen.expected);
+                expected.retain(|(check, told)| {
+                    let there = check(seen.parser.screen());
+                    if there {
+                        // Whoever waits no longer has dropped the other end.
+                        let _ = told.send(at);
+                    }
+                    !there
+                });
+                seen.expected = expected;
                 let text = seen.parser.screen().contents_formatted().to_string();
 
                 if text != seen.text {
@@ -88,7 +107,7 @@ impl Terminal {
                 }
             }
         });
-        Self { seen, writer, child, _master: pair.master }
+        Self { seen, writer, child, _master: Mutex::new(pair.master) }
     }
 
     pub fn keys(&self, keys: &str) {
@@ -113,6 +132,19 @@ impl Terminal {
             assert!(Instant::now() < end, "not on the screen after {seconds} s:\n{contents}");
             seen = self.seen.1.wait_timeout(seen, Duration::from_secs(1)).unwrap().0;
         }
+    }
+
+    /// Tells when the bytes came that made the screen satisfy `check`, of those that come from now on.
+    pub fn expect(&self, check: impl Fn(&vt100::Screen) -> bool + Send + 'static) -> mpsc::Receiver<Instant> {
+        let (told, when) = mpsc::channel();
+        let mut seen = self.seen.0.lock().unwrap();
+        seen.expected.push((Box::new(check), told));
+        when
+    }
+
+    /// The screen as it is.
+    pub fn screen(&self) -> vt100::Screen {
+        self.seen.0.lock().unwrap().parser.screen().clone()
     }
 
     /// When the screen changed after `version`.

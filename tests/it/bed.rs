@@ -13,6 +13,8 @@ pub struct Bed {
     pub kubeconfig: PathBuf,
     #[allow(dead_code, reason = "the benchmark reads it")]
     pub server: String,
+    #[allow(dead_code, reason = "a benchmark writes into it")]
+    pub etcd: String,
     pub context: String,
     kubectl: PathBuf,
     talk: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
@@ -39,6 +41,7 @@ impl Bed {
         Self {
             kubeconfig: text("kubeconfig").into(),
             server: text("server"),
+            etcd: text("etcd"),
             context: name.to_owned(),
             kubectl: text("kubectl").into(),
             talk: Mutex::new((stdin, stdout)),
