@@ -52,7 +52,11 @@ fn main() {
 }
 
 fn flood(kubeconfig: &std::path::Path, home: &std::path::Path, rate: u64, lines: u64) {
-    let bed = Bed::up("flood", &[]);
+    // Of the test bed only kubectl is wanted.
+    let bed = Bed::up("flood", &["--scale", "--nodes", "0"]);
+    for part in ["kwok", "apiserver", "etcd"] {
+        bed.command(&format!("kill {part}"));
+    }
     let kubectl = |arguments: &[&str]| {
         let mut command = Command::new(bed.kubectl_path());
         let output = command.env("KUBECONFIG", kubeconfig).args(arguments).output().unwrap();
@@ -73,14 +77,15 @@ fn flood(kubeconfig: &std::path::Path, home: &std::path::Path, rate: u64, lines:
     terminal.until(20, |s| s.contains("logs(shop/torrent"));
 
     // While it floods, keys: wrap on and off changes the screen each time.
-    let (mut slowest, mut rss) = (Duration::ZERO, 0f64);
+    let (mut slowest, mut rss, mut wraps) = (Duration::ZERO, 0f64, false);
     let written = Duration::from_secs(lines / rate);
     while began.elapsed() < written {
         let at = Instant::now();
         terminal.keys("w");
-        let wanted = if slowest == Duration::ZERO { "Wrap:On" } else { "Wrap:" };
-        terminal.until(30, |s| s.contains(wanted));
-        slowest = slowest.max(at.elapsed());
+        wraps = !wraps;
+        let wanted = if wraps { "Wrap:On" } else { "Wrap:Off" };
+        let seen = terminal.until(30, |s| s.contains(wanted));
+        slowest = slowest.max(seen.saturating_duration_since(at));
         rss = rss.max(terminal.rss_mib());
         pause(1000);
     }
