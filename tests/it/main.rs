@@ -38,6 +38,7 @@ mod metrics;
 mod parity;
 mod registry;
 mod relay;
+mod rotation;
 mod sample;
 mod session;
 mod several;
