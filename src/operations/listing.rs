@@ -70,6 +70,8 @@ pub struct Wanted {
     pub namespaces: bool,
     /// The columns given if none are named; empty is all that are not wide.
     pub usual: &'static [&'static str],
+    /// What pods and nodes take is what it is about.
+    pub figures: bool,
     /// Given beside the usual.
     pub added: Vec<String>,
     /// Seconds since the epoch, for ages.
@@ -82,7 +84,7 @@ impl Wanted {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '/');
         let filter = self.filter.as_deref().unwrap_or_default();
         let mut named = self.columns.iter().flatten().map(String::as_str);
-        named.any(usage::is_figure) || filter.split(|c: char| !word(c)).any(usage::is_figure)
+        self.figures || named.any(usage::is_figure) || filter.split(|c: char| !word(c)).any(usage::is_figure)
     }
 
     /// As a query has it.

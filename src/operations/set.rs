@@ -103,6 +103,8 @@ pub struct Member {
     pub cluster: Arc<Cluster>,
     pub query: Query,
     globs: Vec<String>,
+    /// What there is now is wanted, with figures, and not what comes.
+    whole: bool,
     /// As its state is told: the cluster, with the namespace where it has several parts.
     name: Arc<str>,
 }
@@ -111,16 +113,51 @@ impl Member {
     /// Its rows of a selection.
     pub fn watch(&self, selection: Selection) -> TableFeed {
         match self.globs.as_slice() {
+            [] if self.whole => self.cluster.watch_whole(selection),
             [] => self.cluster.watch_measured(selection),
-            globs => self.cluster.watch_among(selection, globs.to_vec()),
+            globs => self.cluster.watch_among(selection, globs.to_vec(), self.whole),
         }
+    }
+
+    /// Whether it reads this namespace.
+    pub fn reads(&self, namespace: &str) -> bool {
+        self.globs.is_empty() || self.globs.iter().any(|pattern| glob(pattern, namespace))
+    }
+
+    /// The rows of what is read but once.
+    pub fn once(&self, read: impl Future<Output = Result<Listing>> + Send + 'static) -> TableFeed {
+        let (sender, feed) = feed();
+        let name = self.cluster.name().clone();
+        let tell = |phase, note| vec![SourceState { note, ..SourceState::new(name.clone(), phase) }];
+        let sources = tell(Phase::Loading { seen: 0, expected: None }, None);
+        sender.merge(TableDelta { sources, ..TableDelta::default() });
+        tokio::spawn(async move {
+            let listing = tokio::select! {
+                listing = read => listing,
+                () = sender.closed() => return,
+            };
+            let tell = |phase, note| vec![SourceState { note, ..SourceState::new(name, phase) }];
+            sender.merge(match listing {
+                Ok(Listing { columns, rows, phase, note }) => TableDelta {
+                    columns: Some(columns),
+                    upserts: rows,
+                    sources: tell(phase, note),
+                    ..TableDelta::default()
+                },
+                Err(error) => {
+                    TableDelta { sources: tell(Phase::Failed { error }, None), ..TableDelta::default() }
+                }
+            });
+            sender.closed().await;
+        });
+        feed
     }
 }
 
 /// Opens the feed of one part.
 pub type Open = Arc<dyn Fn(Arc<Member>) -> BoxFuture<'static, Result<TableFeed>> + Send + Sync>;
 
-fn of_call(deck: &Deck, cx: &Context, query: &Query) -> Result<Vec<Arc<Member>>> {
+fn of_call(deck: &Deck, cx: &Context, query: &Query, whole: bool) -> Result<Vec<Arc<Member>>> {
     let pairs = pairs(query);
     if pairs.len() != cx.parts().len() {
         return Err(Error::internal("the call is not made of the parts that it names"));
@@ -136,7 +173,7 @@ fn of_call(deck: &Deck, cx: &Context, query: &Query) -> Result<Vec<Arc<Member>>>
         let namespace = Some(target.namespace.clone()).filter(|n| !n.is_empty());
         let query = Query { cluster: Some(target.place.clone()), namespace, ..query.clone() };
         let cluster = deck.kube.get(Some(&target.place))?;
-        Ok(Arc::new(Member { index, cluster, query, globs, name }))
+        Ok(Arc::new(Member { index, cluster, query, globs, whole, name }))
     };
     cx.parts().zip(pairs).enumerate().map(member).collect()
 }
@@ -167,9 +204,13 @@ impl Hall {
 
 /// Watches all that a call over several names, as one table.
 pub fn watch(deck: &Deck, cx: &Context, query: &Query, open: Open) -> Result<TableFeed> {
+    Ok(meet(of_call(deck, cx, query, false)?, cx, &open))
+}
+
+fn meet(members: Vec<Arc<Member>>, cx: &Context, open: &Open) -> TableFeed {
     let (sender, feed) = feed();
     let hall = Arc::new(Hall { union: Mutex::default(), sender });
-    for member in of_call(deck, cx, query)? {
+    for member in members {
         hall.tell(&member.name, Phase::Connecting);
         let (hall, cx, open) = (hall.clone(), cx.clone(), open.clone());
         tokio::spawn(async move {
@@ -179,7 +220,7 @@ pub fn watch(deck: &Deck, cx: &Context, query: &Query, open: Open) -> Result<Tab
             }
         });
     }
-    Ok(feed)
+    feed
 }
 
 /// Keeps one part current, for as long as it is polled.
@@ -224,21 +265,24 @@ async fn opened(hall: &Hall, member: &Arc<Member>, open: &Open) -> Result<TableF
 pub struct Lacking {
     /// Its context; with a namespace if it is only that one.
     pub cluster: String,
-    /// `failed`, `stale` (its rows are old), `down` (it has none), `polled`, `loading` or `no answer`.
+    /// `failed`, `stale` (its rows are old), `down` (it has none), `polled`, `loading`, `no answer` or `incomplete`
+    /// (without figures, or without some rows).
     pub state: &'static str,
     pub reason: String,
 }
 
-/// Everything of a call over several as it is now, how many they are, and who has not told all. An error if nobody has
+/// Everything of a call over several as it is now, how many they are, and who has not told all; `noted`: what is said
+/// beside the rows counts for that. An error if nobody has
 /// told anything.
-async fn rows(feed: TableFeed) -> Result<(Listing, usize, Vec<Lacking>)> {
+async fn rows(feed: TableFeed, noted: bool) -> Result<(Listing, usize, Vec<Lacking>)> {
     let table = collected(feed).await;
     let shown: HashSet<&str> = table.slots().iter().map(|(_, row)| &*row.key.cluster).collect();
     // Of a context with a slash in its name, too: `arn:…/eu-1/shop`.
     let any =
         |name: &str| shown.contains(name) || name.rsplit_once('/').is_some_and(|(c, _)| shown.contains(c));
     let sources = table.sources().iter();
-    let lacking: Vec<Lacking> = sources.filter_map(|(name, phase)| lacking(name, phase, any(name))).collect();
+    let mut lacking: Vec<Lacking> =
+        sources.filter_map(|(name, phase)| lacking(name, phase, any(name))).collect();
     let sources = table.sources().len();
     let silent = lacking.iter().filter(|l| matches!(l.state, "failed" | "down" | "no answer")).count();
     if table.is_empty() && silent == sources && sources > 0 {
@@ -251,18 +295,22 @@ async fn rows(feed: TableFeed) -> Result<(Listing, usize, Vec<Lacking>)> {
         let message = format!("none of {sources} could be read: {}", each.join("; "));
         return Err(Error { message, ..error });
     }
+    for (name, note) in table.notes().iter().filter(|_| noted) {
+        if !lacking.iter().any(|l| *l.cluster == **name) {
+            let (cluster, reason) = (name.to_string(), note.clone());
+            lacking.push(Lacking { cluster, state: "incomplete", reason });
+        }
+    }
     let rows = table.slots().iter().map(|(_, row)| row.clone()).collect();
     Ok((Listing { columns: table.columns().clone(), rows, phase: Phase::Live, note: None }, sources, lacking))
 }
 
 /// The page wanted of a call over several.
 pub async fn page(deck: &Deck, cx: &Context, query: &Query, wanted: Wanted, open: Open) -> Result<Page> {
-    let (listing, sources, lacking) = rows(watch(deck, cx, query, open)?).await?;
+    let whole = wanted.wants_figures();
+    let members = of_call(deck, cx, query, whole)?;
+    let (listing, sources, lacking) = rows(meet(members, cx, &open), whole).await?;
     let wanted = Wanted { clusters: true, namespaces: true, ..wanted };
-    if wanted.wants_figures() {
-        return Err(Error::unsupported("what pods and nodes take is not told in one page over several")
-            .next("Ask each cluster and namespace by itself, or watch them."));
-    }
     let page = tokio::task::spawn_blocking(move || listing::paged(listing, &wanted));
     let page = page.await.map_err(Error::internal)??;
     Ok(Page { sources: Some(sources), lacking, ..page })

@@ -14,7 +14,7 @@ use super::listing::{self, Page, Wanted};
 use super::{Deck, set};
 use crate::base::clock::seconds;
 use crate::base::{Error, Result};
-use crate::gate::{Context, Definition, Operation, Spec, Target, define};
+use crate::gate::{Context, Definition, Operation, Part, Spec, Target, define};
 use crate::kube::logs::Scope as Pods;
 use crate::kube::usage::{
     self, Advice, Amount, Container, Observed, Prometheus, Range, Reader, Sample, Scope, Shares, Trend, Which,
@@ -146,7 +146,8 @@ impl Operation for UsageList {
         "usage_list",
         "/v1/usages",
         "CPU and memory against requests and limits, by workload, pod, container or node.",
-    );
+    )
+    .asking_each();
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
         input.query.fill(deck)
@@ -157,22 +158,42 @@ impl Operation for UsageList {
         input.query.within().target(&kind, "")
     }
 
+    fn parts(input: &Self::Input) -> Result<Vec<Part>> {
+        set::parts(Self::SPEC.name, input, &input.query)
+    }
+
     async fn run(deck: Arc<Deck>, cx: Context, mut input: Self::Input) -> Result<Self::Output> {
         Self::complete(&deck, &mut input)?;
+        let wanted = Wanted { figures: true, ..Wanted::of(&input.query, &cx) };
         if set::is_several(&input.query) {
-            return Err(Error::unsupported(
-                "what is taken is told of one cluster and one namespace at a time",
-            )
-            .next("Name one of each, or every namespace."));
+            return set::page(&deck, &cx, &input.query, wanted, opening(input.by)).await;
         }
         let cluster = input.query.place(&deck)?;
         let listing = Self::listing(&cluster, &mut input).await?;
         let namespaces = input.by != By::Node && input.query.namespace.is_none();
-        let wanted = Wanted { namespaces, ..Wanted::of(&input.query, &cx) };
+        let wanted = Wanted { namespaces, ..wanted };
         tokio::task::spawn_blocking(move || listing::paged(listing, &wanted))
             .await
             .map_err(Error::internal)?
     }
+}
+
+/// What one of several tells.
+fn opening(by: By) -> set::Open {
+    Arc::new(move |member| {
+        Box::pin(async move {
+            // A cluster that does not answer is told as such, and not waited for.
+            member.cluster.kinds().await?;
+            let (cluster, mut input) =
+                (member.cluster.clone(), UsageListInput { by, query: member.query.clone() });
+            let reads = member.clone();
+            Ok(member.once(async move {
+                let mut listing = UsageList::listing(&cluster, &mut input).await?;
+                listing.rows.retain(|row| by == By::Node || reads.reads(&row.key.namespace));
+                Ok(listing)
+            }))
+        })
+    })
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]

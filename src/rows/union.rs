@@ -32,20 +32,27 @@ impl Union {
         TableDelta { reset: false, columns, upserts, ..delta }
     }
 
-    /// Finds the place of each of a table's columns; gives the whole if there are new ones among them.
+    /// Finds the place of each of a table's columns; gives the whole if there are new ones among them. A column that one
+    /// of the tables has values for is shown.
     fn learn(&mut self, table: usize, columns: &[Column]) -> Option<Arc<[Column]>> {
-        let before = self.columns.len();
+        let mut changed = false;
         let mut places = Vec::with_capacity(columns.len());
         for column in columns {
-            let known = self.columns.iter().position(|c| c.name == column.name);
-            places.push(known.unwrap_or_else(|| {
+            if let Some((at, known)) =
+                self.columns.iter_mut().enumerate().find(|(_, c)| c.name == column.name)
+            {
+                changed |= known.hidden && !column.hidden;
+                known.hidden &= column.hidden;
+                places.push(at);
+            } else {
+                places.push(self.columns.len());
                 self.columns.push(column.clone());
-                self.columns.len() - 1
-            }));
+                changed = true;
+            }
         }
         let as_they_are = places.iter().enumerate().all(|(i, place)| i == *place);
         self.places.insert(table, (!as_they_are).then_some(places));
-        (self.columns.len() > before).then(|| self.columns.clone().into())
+        changed.then(|| self.columns.clone().into())
     }
 
     fn spread(&self, row: &Row, places: &[usize]) -> Row {
@@ -98,6 +105,20 @@ mod tests {
         // Later rows of the first stand where they stood.
         let later = union.pass(0, TableDelta { columns: None, ..delta("a", &[], &[7, 8]) });
         assert_eq!(*later.upserts[0].cells, [Cell::Number(7), Cell::Number(8)]);
+    }
+
+    #[test]
+    fn a_column_is_hidden_only_while_no_table_has_values_for_it() {
+        let mut union = Union::default();
+        let with = |cluster: &str, hidden: bool| {
+            let columns = [Column { hidden, ..Column::new("CPU", ColumnKind::Cpu) }];
+            TableDelta { columns: Some(columns.into()), ..delta(cluster, &[], &[1]) }
+        };
+        let hidden = |delta: TableDelta| delta.columns.map(|columns| columns[0].hidden);
+        assert_eq!(hidden(union.pass(0, with("a", true))), Some(true));
+        assert_eq!(hidden(union.pass(1, with("b", true))), None);
+        assert_eq!(hidden(union.pass(1, with("b", false))), Some(false));
+        assert_eq!(hidden(union.pass(0, with("a", true))), None, "the other still has them");
     }
 
     #[test]

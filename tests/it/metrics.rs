@@ -1,12 +1,83 @@
 //! What the real metrics-server measures of a real kubelet's pods, through the real binary, beside what `kubectl` is told.
 
 use quarterdeck::base::Code;
+use quarterdeck::lab;
 use serde_json::Value;
 
 use crate::bed::{Bed, wait_until};
 use crate::console::{Console, Home};
 use crate::kube_objects::qd;
 use crate::kubelet::json as run;
+
+/// Two practice clusters that measure, and a real one that has nothing to measure with: one page, with figures.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_several_clusters_stand_in_one_page() {
+    let home = Home::new();
+    let options = lab::Options {
+        clusters: vec!["one".into(), "two".into()],
+        dead: String::new(),
+        live: false,
+        pods: 40,
+        directory: Some(home.path().to_owned()),
+        ..lab::Options::default()
+    };
+    let lab = lab::start(options).await.unwrap();
+    let mut all: Value = serde_yaml_ng::from_str(&lab.kubeconfig()).unwrap();
+    tokio::task::block_in_place(|| {
+        let bed = Bed::shared();
+        bed.namespace("unmeasured");
+        bed.kubectl(&["run", "plain", "--image=x", "-n", "unmeasured"], None);
+        let real: Value = serde_json::from_slice(&std::fs::read(&bed.kubeconfig).unwrap()).unwrap();
+        for list in ["clusters", "users", "contexts"] {
+            all[list].as_array_mut().unwrap().extend(real[list].as_array().unwrap().clone());
+        }
+        let kubeconfig = home.path().join("kubeconfig");
+        std::fs::write(&kubeconfig, all.to_string()).unwrap();
+        let ask = |arguments: &[&str]| -> Value {
+            let mut command = home.qd(arguments);
+            let output = command.args(["-o", "json"]).env("KUBECONFIG", &kubeconfig).output().unwrap();
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let of = |page: &Value, cluster: &str| -> Vec<Value> {
+            page["rows"].as_array().unwrap().iter().filter(|row| row[0] == cluster).cloned().collect()
+        };
+        let set = "one,two,shared";
+        for namespace in [&["-A"][..], &["-n", "sh*,unmeasured"], &["-n", "shop"]] {
+            let columns = ["--columns", "CLUSTER,NAME,STATUS,CPU,MEM", "--limit", "1000"];
+            let page = ask(&[&["pod", "list", "-c", set], namespace, &columns].concat());
+            for cluster in ["one", "two"] {
+                let running: Vec<Value> =
+                    of(&page, cluster).into_iter().filter(|row| row[2] == "Running").collect();
+                assert!(
+                    !running.is_empty() && running.iter().all(|row| row[3] != "–" && row[4] != "–"),
+                    "{page}"
+                );
+            }
+            assert!(of(&page, "shared").iter().all(|row| row[3] == "–"), "{page}");
+            let lacking = page["lacking"].as_array().unwrap_or_else(|| panic!("{page}"));
+            let why = lacking.iter().find(|l| l["cluster"].as_str().unwrap().starts_with("shared"));
+            if namespace != ["-n", "shop"] {
+                assert!(!of(&page, "shared").is_empty(), "{page}");
+            }
+            assert_eq!(why.unwrap_or_else(|| panic!("{page}"))["state"], "incomplete", "{page}");
+            assert!(lacking.iter().all(|l| l["cluster"].as_str().unwrap().starts_with("shared")), "{page}");
+        }
+        // A filter over figures needs them too.
+        let page = ask(&["pod", "list", "-c", "one,two", "-A", "--filter", "cpu>0m"]);
+        let single =
+            |name: &str| ask(&["pod", "list", "-c", name, "-A", "--filter", "cpu>0m"])["total"].as_u64();
+        assert_eq!(page["total"].as_u64(), Some(single("one").unwrap() + single("two").unwrap()), "{page}");
+        for (by, limit) in [("node", "50"), ("workload", "500")] {
+            let page = ask(&["usage", "list", "-c", set, "-A", "--by", by, "--limit", limit]);
+            let cpu = page["columns"].as_array().unwrap().iter().position(|c| c == "CPU").unwrap();
+            for cluster in ["one", "two"] {
+                assert!(of(&page, cluster).iter().any(|row| row[cpu] != "–"), "{page}");
+            }
+            assert_eq!(page["lacking"][0]["state"], "incomplete", "{page}");
+        }
+    });
+}
 
 /// A pod that takes CPU and one container that takes none, and a workload; and who may see pods, but no figures.
 const OBJECTS: &str = "

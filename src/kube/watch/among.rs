@@ -25,13 +25,15 @@ const MOST: usize = 64;
 impl Cluster {
     /// Watches what of a selection is in the namespaces that fit one of `globs`. The states of single namespaces are told
     /// as those of `cluster/namespace`. Needs a runtime.
-    pub fn watch_among(self: &Arc<Self>, selection: Selection, globs: Vec<String>) -> TableFeed {
+    /// `whole`: as [`Cluster::watch_whole`] each of them, for who takes what there is.
+    pub fn watch_among(self: &Arc<Self>, selection: Selection, globs: Vec<String>, whole: bool) -> TableFeed {
         let (sender, feed) = feed();
         let (told, heard) = mpsc::channel(16);
         let work = Among {
             cluster: self.clone(),
             selection,
             globs,
+            whole,
             sender: Arc::new(sender),
             told,
             open: HashMap::new(),
@@ -59,6 +61,7 @@ struct Among {
     cluster: Arc<Cluster>,
     selection: Selection,
     globs: Vec<String>,
+    whole: bool,
     sender: Arc<TableSender>,
     told: mpsc::Sender<(From, TableDelta)>,
     open: HashMap<From, Open>,
@@ -88,8 +91,8 @@ impl Among {
         if self.open.contains_key(&from) {
             return;
         }
-        let (mut feed, told, whose) =
-            (self.cluster.watch_measured(selection), self.told.clone(), from.clone());
+        let open = if self.whole { Cluster::watch_whole } else { Cluster::watch_measured };
+        let (mut feed, told, whose) = (open(&self.cluster, selection), self.told.clone(), from.clone());
         let task = tokio::spawn(async move {
             while let Some(delta) = feed.next().await {
                 if told.send((whose.clone(), delta)).await.is_err() {

@@ -441,12 +441,17 @@ impl Lease {
         matches!(*self.hub.phases.borrow(), Phase::Live | Phase::Polling { .. })
     }
 
-    /// Waits until figures are here or it is known why there are none, but not longer than `patience`.
-    pub(super) async fn measured(&self, patience: Duration) {
+    /// Waits until figures are here or it is known why there are none, which is given, but not longer than `patience`.
+    pub(super) async fn measured(&self, patience: Duration) -> Option<String> {
         let mut measured = self.hub.measured.subscribe();
         let known = measured.wait_for(|measured| *measured != Measured::Asking);
         // Without an answer in time the rows are given as they are.
         let _ = tokio::time::timeout(patience, known).await.is_ok();
+        match &*self.hub.measured.borrow() {
+            Measured::Absent(error) => Some(error.message.clone()),
+            Measured::Asking => Some(format!("no figures within {} s", patience.as_secs())),
+            Measured::Known => None,
+        }
     }
 
     /// Waits until everything is here or it is known why not; true if that was in time.

@@ -22,6 +22,7 @@ mod shape;
 mod table;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
