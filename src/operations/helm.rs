@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::input::Within;
+use super::input::{Query, Within};
+use super::set::{self, Lacking};
 use super::{Deck, common};
 use crate::base::Result;
-use crate::gate::{Context, Definition, Method, Operation, Preview, Spec, Target, define};
+use crate::gate::{Context, Definition, Method, Operation, Part, Preview, Spec, Target, define};
 use crate::kube::objects::helm::{self, Release};
 use crate::kube::objects::yaml::to_yaml;
 use crate::kube::objects::{manifest, mask};
@@ -24,9 +26,12 @@ pub const LIST: &[Definition<Deck>] = &[
 ];
 
 /// Rows by columns.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Rows {
     pub total: usize,
+    /// Of several clusters, those that have not told all, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacking>,
     /// Releases that could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,
@@ -54,10 +59,19 @@ impl Operation for HelmList {
     type Output = Rows;
 
     const SPEC: Spec =
-        Spec::observe("helm_list", "/v1/helm", "List Helm releases, the last revision of each.");
+        Spec::observe("helm_list", "/v1/helm", "List Helm releases, the last revision of each.")
+            .asking_each();
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        input.within.fill_or_all(deck, input.all_namespaces).map(drop)
+        let mut query = input.query();
+        query.fill(deck)?;
+        input.within = query.within();
+        input.all_namespaces = query.all_namespaces;
+        Ok(())
+    }
+
+    fn parts(input: &Self::Input) -> Result<Vec<Part>> {
+        set::parts(Self::SPEC.name, input, &input.query())
     }
 
     fn target(input: &Self::Input) -> Target {
@@ -65,16 +79,40 @@ impl Operation for HelmList {
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let cluster = deck.kube.get(input.within.cluster.as_deref())?;
-        let (found, not_read) = helm::list(&cluster, input.within.namespace.as_deref()).await?;
         let row = |r: &Release| {
             let revision = r.revision.to_string();
             let (chart, app, updated) = (r.chart(), r.app_version(), r.updated(cx.now()));
             vec![r.namespace.clone(), r.name.clone(), revision, r.status.clone(), chart, app, updated]
         };
-        let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-        let columns = vec!["NAMESPACE", "NAME", "REVISION", "STATUS", "CHART", "APP VERSION", "UPDATED"];
-        Ok(Rows { total: rows.len(), not_read, columns, rows })
+        let mut columns = vec!["NAMESPACE", "NAME", "REVISION", "STATUS", "CHART", "APP VERSION", "UPDATED"];
+        let query = input.query();
+        if !set::is_several(&query) {
+            let cluster = deck.kube.get(input.within.cluster.as_deref())?;
+            let (found, not_read) = helm::list(&cluster, input.within.namespace.as_deref()).await?;
+            let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+            return Ok(Rows { total: rows.len(), not_read, columns, rows, ..Rows::default() });
+        }
+        let list = |member: Arc<set::Member>| -> BoxFuture<'static, _> {
+            Box::pin(async move { helm::list(&member.cluster, member.query.namespace.as_deref()).await })
+        };
+        let (told, lacking) = set::each(&deck, &cx, &query, list).await?;
+        let (mut rows, mut not_read) = (Vec::new(), Vec::new());
+        for (member, (found, wrong)) in told {
+            let cluster = member.cluster.name();
+            for release in found.iter().filter(|r| member.reads(&r.namespace)) {
+                rows.push([vec![cluster.to_string()], row(release)].concat());
+            }
+            not_read.extend(wrong.into_iter().map(|what| format!("{cluster}: {what}")));
+        }
+        columns.insert(0, "CLUSTER");
+        Ok(Rows { total: rows.len(), lacking, not_read, columns, rows })
+    }
+}
+
+impl HelmListInput {
+    fn query(&self) -> Query {
+        let Within { cluster, namespace } = self.within.clone();
+        Query { cluster, namespace, all_namespaces: self.all_namespaces, ..Query::default() }
     }
 }
 
@@ -116,7 +154,7 @@ impl Operation for HelmHistory {
         };
         let rows: Vec<Vec<String>> = all.iter().map(row).collect();
         let columns = vec!["REVISION", "STATUS", "CHART", "APP VERSION", "DESCRIPTION", "UPDATED"];
-        Ok(Rows { total: rows.len(), not_read: Vec::new(), columns, rows })
+        Ok(Rows { total: rows.len(), columns, rows, ..Rows::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use indexmap::IndexSet;
 use parking_lot::Mutex;
@@ -257,6 +258,44 @@ async fn opened(hall: &Hall, member: &Arc<Member>, open: &Open) -> Result<TableF
         let next = error.next_step().to_owned();
         hall.tell(&member.name, Phase::Reconnecting { reason: error.message, next, since, attempt });
         tokio::time::sleep(pauses.next().unwrap_or(STRAGGLERS)).await;
+    }
+}
+
+/// Asks each part of a call once. One that does not answer soon is told of, and not waited for.
+pub async fn each<T: Send>(
+    deck: &Deck,
+    cx: &Context,
+    query: &Query,
+    ask: impl Fn(Arc<Member>) -> BoxFuture<'static, Result<T>>,
+) -> Result<(Vec<(Arc<Member>, T)>, Vec<Lacking>)> {
+    let asked = of_call(deck, cx, query, false)?.into_iter().map(|member| {
+        let (answer, name) = (ask(member.clone()), member.name.to_string());
+        async move {
+            cx.admit_part(member.index).await?;
+            let silent = |after: Duration| {
+                let what = format!("{} said nothing within {} s", member.name, after.as_secs());
+                move |_| Error::new(Code::Timeout, what)
+            };
+            tokio::time::timeout(STRAGGLERS, member.cluster.kinds()).await.map_err(silent(STRAGGLERS))??;
+            let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(silent(PATIENCE))??;
+            Ok((member.clone(), answer))
+        }
+        .map(|told: Result<_>| told.map_err(|error| (name, error)))
+    });
+    let (mut told, mut lacking, mut first) = (Vec::new(), Vec::new(), None);
+    for answer in futures::future::join_all(asked).await {
+        match answer {
+            Ok(answer) => told.push(answer),
+            Err((cluster, error)) => {
+                let state = if error.code == Code::Timeout { "no answer" } else { "failed" };
+                lacking.push(Lacking { cluster, state, reason: error.told() });
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        Some(error) if told.is_empty() => Err(error),
+        _ => Ok((told, lacking)),
     }
 }
 

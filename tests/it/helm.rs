@@ -72,6 +72,18 @@ fn a_release_is_read_and_rolled_back_without_helm() {
     let listed = qd_json(&["helm", "list"]);
     let row: Vec<&str> = listed["rows"][0].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(row[..6], ["helms", "web", "2", "deployed", "web-1.2.0", "9"], "{listed}");
+    // Of several contexts, each row says which, and who may not read it is told of.
+    let several = qd_json(&["helm", "list", "-c", "shared*"]);
+    let names: Vec<&str> =
+        several["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap()).collect();
+    assert_eq!(
+        (&several["columns"][0], names),
+        (&json!("CLUSTER"), vec!["shared", "shared-certificate"]),
+        "{several}"
+    );
+    assert_eq!(several["lacking"][0]["cluster"], "shared-viewer", "{several}");
+    let none = qd(bed, &home, &["helm", "list", "-c", "shared-viewer", "-n", "helms"]);
+    assert_eq!(none.0, i32::from(Code::PermissionDenied.exit_code()), "{}", none.2);
     assert_eq!(qd_json(&["helm", "history", "web"])["total"], 2);
     assert_eq!(qd_json(&["helm", "values", "web"])["text"], "image:\n  tag: \"2\"\n");
     let all = qd_json(&["helm", "values", "web", "--revision", "1", "--all"]);

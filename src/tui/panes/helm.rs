@@ -13,28 +13,30 @@ use crate::gate::{Effect, Reply, Request};
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
-use crate::tui::object::{Namespaces, ReleaseRef, Route};
+use crate::tui::object::{Namespaces, ReleaseRef, Route, are_several};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::shared::Shared;
 use crate::tui::widgets::grid::Grid;
 
 /// Every release, or the revisions of one.
 pub struct Helm {
-    /// The one cluster that it reads, if it is not the current one.
+    /// The clusters that it reads, if that is not the current one; of a release's revisions, its own.
     clusters: Vec<CompactString>,
     namespaces: Namespaces,
     /// Whose revisions are shown.
     release: Option<ReleaseRef>,
     not_read: Vec<String>,
+    /// Clusters that told nothing, and why.
+    lacking: Vec<String>,
     text: Option<(Ticket, &'static str, String)>,
 }
 
 pub fn releases(shared: &Shared) -> TablePane<Helm> {
-    let clusters: Vec<CompactString> = shared.clusters.first().cloned().into_iter().collect();
-    let namespaces = shared.namespaces.one_or_all();
-    let all = namespaces == Namespaces::All;
-    let content = Helm { clusters, namespaces, release: None, not_read: Vec::new(), text: None };
-    TablePane::with(content, Grid::new(false, all))
+    let (clusters, namespaces) = (shared.clusters.clone(), shared.namespaces.clone());
+    let (several, single) = (are_several(&clusters), matches!(namespaces, Namespaces::One(_)));
+    let content =
+        Helm { clusters, namespaces, release: None, not_read: Vec::new(), lacking: Vec::new(), text: None };
+    TablePane::with(content, Grid::new(several, !single))
 }
 
 pub fn history(release: ReleaseRef) -> TablePane<Helm> {
@@ -43,6 +45,7 @@ pub fn history(release: ReleaseRef) -> TablePane<Helm> {
         namespaces: Namespaces::All,
         release: Some(release),
         not_read: Vec::new(),
+        lacking: Vec::new(),
         text: None,
     })
 }
@@ -57,6 +60,13 @@ fn tone(status: &str) -> Tone {
 }
 
 impl Helm {
+    fn cluster_of(&self, key: &RowKey) -> CompactString {
+        match &*key.cluster {
+            "" => self.clusters.first().cloned().unwrap_or_default(),
+            name => name.into(),
+        }
+    }
+
     /// The release, and the revision under the cursor where revisions are shown.
     fn chosen(&self, grid: &Grid) -> Option<(ReleaseRef, Option<i64>)> {
         let row = grid.selected()?;
@@ -64,7 +74,7 @@ impl Helm {
             Some(release) => Some((release.clone(), row.uid.parse().ok())),
             None => Some((
                 ReleaseRef {
-                    cluster: self.clusters.first().cloned().unwrap_or_default(),
+                    cluster: self.cluster_of(&row.key),
                     namespace: row.key.namespace.clone(),
                     name: row.key.name.clone(),
                 },
@@ -86,9 +96,9 @@ impl Helm {
 
     /// Takes the marked releases away, or the one under the cursor.
     fn uninstall(&self, grid: &Grid, cx: &mut Cx<'_>) {
-        let cluster = self.clusters.first().cloned().unwrap_or_default();
         let step = |key: RowKey| {
-            let release = ReleaseRef { cluster: cluster.clone(), namespace: key.namespace, name: key.name };
+            let cluster = self.cluster_of(&key);
+            let release = ReleaseRef { cluster, namespace: key.namespace, name: key.name };
             let label = format!("uninstall {}/{}", release.namespace, release.name);
             Step { request: Request::new("helm_uninstall", release.arguments()), label }
         };
@@ -131,10 +141,18 @@ impl Content for Helm {
         }
         let mut arguments = json!({});
         self.namespaces.put(&mut arguments);
-        if let Some(cluster) = self.clusters.first() {
-            arguments["cluster"] = json!(cluster);
+        if !self.clusters.is_empty() {
+            arguments["cluster"] = json!(self.clusters.join(","));
         }
         Source::Call(Request::new("helm_list", arguments))
+    }
+
+    fn take_clusters(&mut self, clusters: &[CompactString]) -> bool {
+        let of_several = self.release.is_none();
+        if of_several {
+            self.clusters = clusters.to_vec();
+        }
+        of_several
     }
 
     fn clusters(&self) -> Option<&[CompactString]> {
@@ -159,9 +177,18 @@ impl Content for Helm {
     fn answered(&mut self, output: &Value) {
         let texts = output["not_read"].as_array().into_iter().flatten();
         self.not_read = texts.filter_map(Value::as_str).map(str::to_owned).collect();
+        let text = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        let lacking = output["lacking"].as_array().into_iter().flatten();
+        self.lacking =
+            lacking.map(|one| format!("{}: {}", text(one, "cluster"), text(one, "reason"))).collect();
     }
 
     fn remark(&self, _grid: &Grid) -> Option<(String, bool)> {
+        if let Some(first) = self.lacking.first() {
+            let more = self.lacking.len() - 1;
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            return Some((format!("nothing of {first}{more}"), true));
+        }
         let first = self.not_read.first()?;
         Some((format!("{} could not be read, such as {first}", self.not_read.len()), true))
     }
@@ -169,7 +196,7 @@ impl Content for Helm {
     fn rows(&self, output: &Value) -> TableDelta {
         let names: Vec<&str> =
             output["columns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let hidden = |name: &str| name == "NAMESPACE" || name == "NAME";
+        let hidden = |name: &str| matches!(name, "CLUSTER" | "NAMESPACE" | "NAME");
         let columns: Arc<[Column]> = names
             .iter()
             .filter(|name| !hidden(name))
@@ -195,7 +222,7 @@ impl Content for Helm {
                 None => text("NAME").to_owned(),
             };
             Arc::new(Row {
-                key: RowKey::new("", text("NAMESPACE"), name),
+                key: RowKey::new(text("CLUSTER"), text("NAMESPACE"), name),
                 cells: cells.collect(),
                 tone: tone(text("STATUS")),
                 uid: text("REVISION").into(),
@@ -264,7 +291,7 @@ impl Content for Helm {
             about
         });
         PaneFocus {
-            cluster: self.clusters.first().map(ToString::to_string),
+            cluster: (!self.clusters.is_empty()).then(|| self.clusters.join(",")),
             selected,
             ..PaneFocus::default()
         }

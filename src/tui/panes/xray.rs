@@ -8,12 +8,13 @@ use compact_str::CompactString;
 use serde_json::{Value, json};
 
 use super::change;
+use super::several::alone;
 use super::table::{Content, Source, TablePane};
 use crate::gate::Request;
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Route, TextKind};
+use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Route, TextKind, are_several};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::shared::Shared;
 use crate::tui::widgets::grid::Grid;
@@ -23,6 +24,8 @@ pub struct Xray {
     kind: CompactString,
     /// The one cluster that it reads, if it is not the current one.
     clusters: Vec<CompactString>,
+    /// Several clusters are in view, and it is of one of them.
+    alone: bool,
     namespaces: Namespaces,
     nodes: Vec<Node>,
     folded: HashSet<usize>,
@@ -45,6 +48,7 @@ pub fn pane(kind: CompactString, namespaces: Option<Namespaces>, shared: &Shared
     let content = Xray {
         kind,
         clusters: shared.clusters.first().cloned().into_iter().collect(),
+        alone: are_several(&shared.clusters),
         namespaces: namespaces.as_ref().unwrap_or(&shared.namespaces).one_or_all(),
         nodes: Vec::new(),
         folded: HashSet::new(),
@@ -162,7 +166,7 @@ impl Content for Xray {
 
     fn scope(&self) -> String {
         let kind = self.kind.split('.').next().unwrap_or(&self.kind);
-        format!("{kind}, {}", self.namespaces.label())
+        format!("{kind}, {}", alone(self.namespaces.label(), &self.clusters, self.alone))
     }
 
     fn source(&self) -> Source {
