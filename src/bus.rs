@@ -23,6 +23,8 @@ pub enum Event {
     Participants { participant: ParticipantId },
     /// A participant points at an object, or asks about one.
     Message(Message),
+    /// The kubeconfig was read again: contexts may have come, changed or gone. This is a signal, not the state.
+    Contexts,
     /// The store can, or can no longer, be written.
     Store { writable: bool, reason: Option<String> },
     /// Something the operator should read: configuration reloaded, a theme file refused.

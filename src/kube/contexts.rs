@@ -209,7 +209,10 @@ impl Clusters {
                 signalled.mark_unchanged();
                 let Some(clusters) = weak.upgrade() else { return };
                 let (level, text) = match clusters.reload().await {
-                    Ok(()) => (Level::Info, "the kubeconfig changed and was read again".to_owned()),
+                    Ok(()) => {
+                        bus.publish(Event::Contexts);
+                        (Level::Info, "the kubeconfig changed and was read again".to_owned())
+                    }
                     Err(error) => (Level::Warning, error.to_string()),
                 };
                 bus.publish(Event::Notice { level, text });

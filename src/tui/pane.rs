@@ -125,6 +125,9 @@ pub trait Pane: Send {
         ""
     }
 
+    /// Shows these clusters in place of those that it was opened on: the set that they are has changed.
+    fn take_clusters(&mut self, _clusters: &[CompactString], _cx: &mut Cx<'_>) {}
+
     /// The command line that leads here again, for the history: `pods shop /web @eu-1`.
     fn command(&self) -> Option<String> {
         None

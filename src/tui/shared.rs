@@ -274,7 +274,7 @@ impl Shared {
                 });
                 true
             }
-            Event::Approval(_) | Event::Participants { .. } | Event::Resync { .. } => false,
+            Event::Approval(_) | Event::Contexts | Event::Participants { .. } | Event::Resync { .. } => false,
         }
     }
 

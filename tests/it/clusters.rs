@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use quarterdeck::lab;
+
 use crate::bed::{Bed, pause};
 use crate::console::{Console, Home};
 use crate::kubelet::json;
@@ -61,6 +63,59 @@ fn two_clusters_are_live_and_a_dead_one_is_a_row_with_its_reason() {
     small.kubectl(&["run", "late", "--image=x", "-n", "clusters"], None);
     console.wait("pod that was just made", 10, |s| s.contains("pods(clusters)[3]") && s.contains("late"));
     println!("seen {:?} after kubectl was started", began.elapsed());
+}
+
+/// Contexts that come while a table over `all` is open are in it, and those that go are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_over_all_takes_in_the_contexts_that_come_later() {
+    let home = Home::new();
+    let options = lab::Options {
+        clusters: ["one", "two", "three"].map(str::to_owned).into(),
+        dead: String::new(),
+        live: false,
+        pods: 30,
+        directory: Some(home.path().to_owned()),
+        ..lab::Options::default()
+    };
+    let lab = lab::start(options).await.unwrap();
+    let whole: serde_json::Value = serde_yaml_ng::from_str(&lab.kubeconfig()).unwrap();
+    let path = home.path().join("contexts");
+    let write = |names: &[&str]| {
+        let mut some = whole.clone();
+        some["contexts"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|context| names.iter().any(|name| context["name"] == *name));
+        some["current-context"] = names[0].into();
+        std::fs::write(&path, some.to_string()).unwrap();
+    };
+    write(&["one", "two"]);
+    tokio::task::block_in_place(|| {
+        let console = Console::start(&home, Some(&path), &["namespaces"], 160, 50);
+        console.wait("the namespaces of one", 30, |s| s.contains("namespaces") && s.contains("shop"));
+        console.keys(":namespaces @all\r");
+        let row = |s: &str, cluster: &str| {
+            s.lines().any(|l| l.split([' ', '│']).any(|word| word == cluster) && l.contains("shop"))
+        };
+        console.wait("those of both", 30, |s| row(s, "one") && row(s, "two"));
+        console.keys("/shop-staging\r");
+        console.wait("one row of each", 15, |s| s.contains("[2/"));
+        write(&["one", "two", "three"]);
+        console
+            .wait("the third", 30, |s| s.contains("[3/") && row(s, "three") && s.contains("/shop-staging"));
+        write(&["one", "three"]);
+        console.wait("the second is gone", 30, |s| s.contains("[2/") && row(s, "three") && !row(s, "two"));
+        // Named one by one, they stay these.
+        console.keys(":namespaces @one,three\r");
+        pause(500);
+        console.keys("/shop-staging\r");
+        console.wait("the two that were named", 15, |s| s.contains("[2/") && row(s, "three"));
+        write(&["one", "two", "three"]);
+        console.keys(":ctx\r");
+        console.wait("that there are three, of which two are in view", 30, |s| {
+            s.contains("[3]") && s.contains("two") && s.contains("one, three ▸")
+        });
+    });
 }
 
 #[test]

@@ -210,6 +210,7 @@ impl App {
     /// Goes to a context, or to several as one: `eu-1`, `eu-1,us-*`, `all`.
     fn set_context(&mut self, set: &str) -> Result<()> {
         let clusters = self.contexts_of(set)?;
+        self.note_set(set, &clusters);
         if clusters.is_empty() {
             return Err(Error::invalid(format!("{set:?} names no context"))
                 .next("Name one after it, several with commas, or all."));
@@ -219,7 +220,7 @@ impl App {
     }
 
     /// The contexts that a set names. Until they are known it is taken as it is written.
-    fn contexts_of(&self, set: &str) -> Result<Vec<CompactString>> {
+    pub(super) fn contexts_of(&self, set: &str) -> Result<Vec<CompactString>> {
         let known = &self.shared.known_clusters;
         if known.iter().any(|c| c.name == set) {
             return Ok(vec![set.into()]);
@@ -256,8 +257,12 @@ impl App {
         if !are_several(&self.shared.clusters) {
             return;
         }
-        match self.contexts_of(&self.shared.clusters.join(",")) {
-            Ok(clusters) if !clusters.is_empty() => self.set_clusters(clusters),
+        let set = self.shared.clusters.join(",");
+        match self.contexts_of(&set) {
+            Ok(clusters) if !clusters.is_empty() => {
+                self.note_set(&set, &clusters);
+                self.set_clusters(clusters);
+            }
             Ok(_) => {}
             Err(error) => self.flash(Flash::error(&error)),
         }

@@ -10,6 +10,7 @@ mod input;
 mod own;
 mod perform;
 mod session;
+mod sets;
 mod tabs;
 mod talk;
 mod workspaces;

@@ -3,6 +3,7 @@
 //! Signals of the bus are level-triggered: on each the state is read again, never counted, and
 //! never more than once at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ impl Reread {
 #[derive(Default)]
 pub(super) struct Session {
     clusters: Option<Ticket>,
+    /// Sets of contexts that were gone to by globs or as `all`, and what each of them is.
+    pub(super) sets: BTreeMap<String, Vec<CompactString>>,
     /// When every cluster was asked how it is.
     asked: Option<Timestamp>,
     /// When those that were down are asked once more, and how often they were: on a slow machine or line the first
@@ -116,6 +119,7 @@ impl App {
         if first {
             self.name_clusters();
         } else {
+            self.follow_sets();
             self.leave_gone_clusters();
         }
     }
@@ -267,7 +271,9 @@ impl App {
                 }
                 self.read_approvals();
             }
+            Event::Contexts => self.read_clusters(true),
             Event::Resync { .. } => {
+                self.read_clusters(true);
                 self.read_participants();
                 self.read_approvals();
             }

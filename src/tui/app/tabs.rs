@@ -61,6 +61,13 @@ impl Tabs {
         self.all.iter().flat_map(|tab| &tab.stack).map(|slot| slot.id)
     }
 
+    /// Other clusters are in view where these were.
+    pub(super) fn take_clusters(&mut self, old: &[CompactString], new: &[CompactString]) {
+        for tab in self.all.iter_mut().filter(|tab| tab.clusters == old) {
+            tab.clusters = new.to_vec();
+        }
+    }
+
     /// The other half of a split.
     fn beside(&self) -> Option<usize> {
         let split = self.split?;

@@ -53,6 +53,14 @@ impl Scope {
     }
 }
 
+/// Whose namespaces they are, where the pane is of one of several clusters that are in view.
+pub(super) fn alone(namespaces: &str, clusters: &[CompactString], is_alone: bool) -> String {
+    match clusters.first().filter(|_| is_alone) {
+        Some(cluster) => format!("{namespaces} of {cluster} alone"),
+        None => namespaces.to_owned(),
+    }
+}
+
 /// The identifier of a kind by its singular, as the rows have it.
 fn id(singular: &str) -> &'static str {
     match singular {
@@ -107,6 +115,15 @@ impl Content for Workloads {
 
     fn source(&self) -> Source {
         Source::Watch(self.0.request("workload_list"))
+    }
+
+    fn clusters(&self) -> Option<&[CompactString]> {
+        Some(&self.0.clusters)
+    }
+
+    fn take_clusters(&mut self, clusters: &[CompactString]) -> bool {
+        self.0.clusters = clusters.to_vec();
+        true
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -191,11 +208,7 @@ impl Content for Pulses {
     }
 
     fn scope(&self) -> String {
-        let namespaces = self.scope.namespaces.label();
-        match self.scope.clusters.first().filter(|_| self.alone) {
-            Some(cluster) => format!("{namespaces} of {cluster} alone"),
-            None => namespaces.to_owned(),
-        }
+        alone(self.scope.namespaces.label(), &self.scope.clusters, self.alone)
     }
 
     fn source(&self) -> Source {

@@ -51,6 +51,11 @@ pub trait Content: Send {
         None
     }
 
+    /// Reads these from now on; whether it can.
+    fn take_clusters(&mut self, _clusters: &[CompactString]) -> bool {
+        false
+    }
+
     /// The column that it is sorted by at first, and whether downwards.
     fn sort(&self) -> Option<(&'static str, bool)> {
         None
@@ -360,6 +365,14 @@ impl<C: Content> Pane for TablePane<C> {
 
     fn clusters(&self) -> Option<&[CompactString]> {
         self.content.clusters().filter(|clusters| !clusters.is_empty())
+    }
+
+    fn take_clusters(&mut self, clusters: &[CompactString], cx: &mut Cx<'_>) {
+        if self.content.take_clusters(clusters) {
+            self.sources = Sources::default();
+            self.grid.clear(cx);
+            self.open(cx);
+        }
     }
 
     fn command(&self) -> Option<String> {

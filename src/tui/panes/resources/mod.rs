@@ -399,6 +399,17 @@ impl Pane for Resources {
         self.sources.render(look, lines, buf);
     }
 
+    fn take_clusters(&mut self, clusters: &[CompactString], cx: &mut Cx<'_>) {
+        self.query.clusters = clusters.to_vec();
+        // Rows of those that left go, and none is kept of which nobody says any more that it is there.
+        self.select = self.grid.selected().map(|row| row.key.clone());
+        self.sources = Sources::default();
+        self.grid.clear(cx);
+        if self.started.is_some() {
+            self.watch(cx);
+        }
+    }
+
     fn clusters(&self) -> Option<&[CompactString]> {
         Some(&self.query.clusters).filter(|clusters| !clusters.is_empty()).map(Vec::as_slice)
     }
