@@ -93,7 +93,7 @@ fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
     let outcome = runtime.block_on(async {
         match invocation.choice {
             Choice::Operation(asked) => shell::run(setting, *asked).await,
-            Choice::Mcp { agent } => assistant::run(setting, agent).await,
+            Choice::Mcp { agent } => Box::pin(assistant::run(setting, agent)).await,
             Choice::Serve { conformance_fixtures } => host::serve(setting, conformance_fixtures).await,
             Choice::Console(opening) => console::console(setting, opening).await,
             Choice::Lab(opening) => console::lab(setting, opening).await,
