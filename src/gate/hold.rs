@@ -17,6 +17,7 @@ use super::preview::{Diff, Preview};
 use super::run::refused_by_store;
 use super::spec::{Effect, Held, Target};
 use crate::base::ids::{ApprovalId, CallId};
+use crate::base::redact::mask_secret_values;
 use crate::base::{Actor, Code, Error, Result};
 use crate::bus::{ApprovalEvent, ApprovalState, CallPhase, Event, Level};
 use crate::store::{ApprovalFilter, ApprovalRecord, AuditKind, Draft, GrantUse, HoldOutcome};
@@ -447,7 +448,9 @@ pub(in crate::gate) fn effect_of(record: &ApprovalRecord) -> Effect {
 fn amendment(record: &ApprovalRecord) -> Option<Amendment> {
     let (by, proposed) = (record.amended_by.clone()?, record.proposed_arguments.clone()?);
     let pretty = |value: &Value| -> String {
-        let sorted: Value = serde_json::from_str(&canonical(value)).unwrap_or_default();
+        let mut sorted: Value = serde_json::from_str(&canonical(value)).unwrap_or_default();
+        // The redactor sees a line of the difference alone, and not whose it is.
+        mask_secret_values(&mut sorted);
         serde_json::to_string_pretty(&sorted).unwrap_or_default()
     };
     let diff = Diff::between(&pretty(&proposed), &pretty(&record.arguments));

@@ -168,6 +168,14 @@ const BUILT_IN: &[BuiltIn] = &[
     ),
 ];
 
+/// `NAME=VALUE`, each.
+pub fn pairs<'a>(texts: &'a [String], field: &str) -> Result<Vec<(&'a str, &'a str)>> {
+    let split = |text: &'a String| {
+        text.split_once('=').ok_or_else(|| Error::invalid(format!("{field}: {text:?} is not NAME=VALUE")))
+    };
+    texts.iter().map(split).collect()
+}
+
 /// A point in time, or a span before now.
 pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
     if let Ok(at) = text.parse::<Timestamp>() {

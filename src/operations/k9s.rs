@@ -253,7 +253,7 @@ impl PluginRunInput {
                 v.foreign("NAME", name);
             }
         }
-        for (name, value) in pairs(&self.columns, "columns")? {
+        for (name, value) in common::pairs(&self.columns, "columns")? {
             v.foreign(&format!("COL-{name}"), value);
         }
         for (name, value) in self.asked(plugin)? {
@@ -264,7 +264,7 @@ impl PluginRunInput {
 
     /// What the plugin asks for, checked.
     fn asked(&self, plugin: &Plugin) -> Result<Vec<(String, String)>> {
-        let given: BTreeMap<&str, &str> = pairs(&self.inputs, "inputs")?.into_iter().collect();
+        let given: BTreeMap<&str, &str> = common::pairs(&self.inputs, "inputs")?.into_iter().collect();
         if let Some(wrong) = given.keys().find(|name| !plugin.inputs.iter().any(|i| i.name == **name)) {
             let names: Vec<&str> = plugin.inputs.iter().map(|i| i.name.as_str()).collect();
             return Err(Error::invalid(format!("the plugin {} asks for no {wrong:?}", plugin.id))
@@ -292,14 +292,6 @@ impl PluginRunInput {
         });
         each.collect()
     }
-}
-
-/// `NAME=VALUE`, each.
-fn pairs<'a>(texts: &'a [String], field: &str) -> Result<Vec<(&'a str, &'a str)>> {
-    let split = |text: &'a String| {
-        text.split_once('=').ok_or_else(|| Error::invalid(format!("{field}: {text:?} is not NAME=VALUE")))
-    };
-    texts.iter().map(split).collect()
 }
 
 impl Operation for PluginRun {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Deck;
 use super::common::moment;
-use super::input::Within;
+use super::input::{Object, Within};
 use crate::base::clock::seconds;
 use crate::base::{ActorKind, Code, Error, Result};
 use crate::gate::{
@@ -238,6 +238,30 @@ impl Lines {
             () = cx.cancelled().cancelled() => Err(Error::new(Code::Cancelled, "reading was stopped")),
         }
     }
+}
+
+/// The last lines of an object's pods, each with its time.
+pub(super) async fn last_lines(
+    deck: &Arc<Deck>,
+    cx: &Context,
+    object: &Object,
+    tail: u32,
+    max_bytes: usize,
+) -> Result<read::Text> {
+    let lines = Lines {
+        name: Some(format!("{}/{}", object.kind, object.name)),
+        within: object.within.clone(),
+        labels: None,
+        also: Vec::new(),
+        container: None,
+        previous: false,
+        since: None,
+        grep: None,
+        context_lines: None,
+        level: None,
+    };
+    let query = read::Query { tail: tail as usize, timestamps: true, max_bytes, ..lines.query(cx)? };
+    lines.read(deck, cx, &query).await
 }
 
 /// A point in time in nanoseconds since the epoch.

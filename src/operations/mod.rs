@@ -2,10 +2,12 @@
 //!
 //! To add an operation, write it in its noun's file and add it to that file's `LIST`.
 
+mod adjacent;
 mod approval;
 mod argo;
 mod audit;
 mod batch;
+mod bundle;
 mod call;
 mod charge;
 mod cluster;
@@ -41,6 +43,7 @@ mod rbac;
 mod reference;
 mod resource;
 mod rollout;
+mod secret;
 mod session;
 mod set;
 mod signing;
@@ -80,10 +83,12 @@ pub struct Deck {
 
 /// Every operation, by noun.
 pub const ALL: &[&[Definition<Deck>]] = &[
+    adjacent::LIST,
     approval::LIST,
     argo::LIST,
     audit::LIST,
     batch::LIST,
+    bundle::LIST,
     call::LIST,
     cluster::LIST,
     config::LIST,
@@ -114,6 +119,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     reference::LIST,
     resource::LIST,
     rollout::LIST,
+    secret::LIST,
     session::LIST,
     signing::LIST,
     timeline::LIST,

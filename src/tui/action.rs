@@ -139,6 +139,8 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("history"),
     plain("replica_sets"),
     plain("used_by"),
+    plain("adjacent"),
+    plain("bundle"),
     plain("explain"),
     plain("diff"),
     plain("timeline"),

@@ -54,6 +54,11 @@ impl ObjectRef {
         arguments
     }
 
+    /// Whether it is a Secret of the core, whose values can be decoded.
+    pub fn is_secret(&self) -> bool {
+        self.kind == "secrets"
+    }
+
     /// Which GitOps controller keeps objects of this kind.
     pub fn gitops(&self) -> Option<GitOps> {
         GitOps::of(&self.kind)
@@ -238,6 +243,8 @@ pub enum Route {
     Field(ObjectRef, CompactString),
     /// Opens the object's manifest in the editor, previews and applies what comes back.
     Edit(ObjectRef),
+    /// The same with the values of a Secret, decoded.
+    EditValues(ObjectRef),
     /// The events of one object.
     Events(ObjectRef),
     /// The Helm releases.
@@ -254,6 +261,8 @@ pub enum Route {
     Explain(ObjectRef),
     /// Who uses an object by its name.
     References(ObjectRef),
+    /// The objects around one, one step away.
+    Adjacent(ObjectRef),
     /// The users or groups (`user`, `group`) that role bindings name.
     Subjects(&'static str),
     /// What a subject (`u:jane`) may do, or the rules of a role (`cr:edit`); without one, whoever sits here.

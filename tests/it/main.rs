@@ -11,6 +11,7 @@
 
 mod agent;
 mod approvals;
+mod around;
 mod audit;
 mod bed;
 mod clusters;
@@ -40,6 +41,7 @@ mod registry;
 mod relay;
 mod rotation;
 mod sample;
+mod secrets;
 mod session;
 mod several;
 mod streams;

@@ -30,6 +30,9 @@ pub use stream::{KeyLines, StreamRedactor};
 /// a system as if it were the value.
 pub const MASK: &str = "«redacted»";
 
+/// Arguments of this name are `KEY=VALUE` of what is secret whatever it looks like: their values are masked everywhere.
+pub const SECRET_VALUES: &str = "secret_values";
+
 /// Shorter values would blot out harmless text everywhere.
 const SHORTEST: usize = 6;
 
@@ -106,6 +109,7 @@ impl Redactor {
                 for (name, field) in fields.iter_mut() {
                     match field {
                         Value::String(text) if is_credential_field(name) => mask(text),
+                        Value::Array(pairs) if name == SECRET_VALUES => pairs.iter_mut().for_each(mask_pair),
                         Value::Object(data) if secret && (name == "data" || name == "stringData") => {
                             data.values_mut().for_each(mask_value);
                         }
@@ -125,6 +129,30 @@ impl Redactor {
     fn longest(&self) -> usize {
         self.live.load().longest
     }
+}
+
+/// Masks the values of arguments that are secret by their name alone, such as those of one's own call.
+pub fn mask_secret_values(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(mask_secret_values),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                match field {
+                    Value::Array(pairs) if name == SECRET_VALUES => pairs.iter_mut().for_each(mask_pair),
+                    field => mask_secret_values(field),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Leaves the key of `KEY=VALUE`.
+fn mask_pair(pair: &mut Value) {
+    *pair = match pair.as_str().and_then(|text| text.split_once('=')) {
+        Some((key, _)) => format!("{key}={MASK}").into(),
+        None => MASK.into(),
+    };
 }
 
 /// Whether the mask stands anywhere in the value.

@@ -106,3 +106,15 @@ fn key_lines_are_hidden_from_begin_to_end_only() {
     lines.hides("-----BEGIN EC PRIVATE KEY-----");
     assert!(!lines.hides("12:00:01 INFO started the server"));
 }
+
+#[test]
+fn values_that_are_secret_by_their_name_are_masked_wherever_they_stand() {
+    let arguments = serde_json::json!({"name": "db", "secret_values": ["user=al=ice", "pin=1", "2"]});
+    let masked = serde_json::json!({"name": "db", "secret_values": [format!("user={MASK}"), format!("pin={MASK}"), MASK]});
+    let mut batch = serde_json::json!({"targets": [arguments]});
+    let mut own = batch.clone();
+    Redactor::default().value(&mut batch);
+    mask_secret_values(&mut own);
+    assert_eq!(batch["targets"][0], masked);
+    assert_eq!(own, batch);
+}

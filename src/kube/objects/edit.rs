@@ -140,7 +140,7 @@ fn merge(base: &Value, ours: &Value, theirs: &Value, path: &str, clashes: &mut V
 
 /// The object as it was at a resource version, while the server still keeps that (five minutes by default): a GET
 /// cannot ask for it, a list of one can. Source: Kubernetes API concepts, `resourceVersionMatch=Exact`.
-async fn at_revision(place: &Place, revision: &str) -> Option<Value> {
+pub(super) async fn at_revision(place: &Place, revision: &str) -> Option<Value> {
     let call = Call::get(place.resource.path(place.namespace.as_deref(), None))
         .query("fieldSelector", format!("metadata.name={}", place.name))
         .query("resourceVersion", revision)

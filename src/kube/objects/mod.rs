@@ -5,6 +5,7 @@
 //! the state which the plan [`Seen`] and lets the server refuse any other. What has no I/O ([`yaml`], [`mask`], [`describe`])
 //! stands by itself.
 
+pub mod adjacent;
 pub mod amend;
 pub mod apply;
 pub mod around;
@@ -33,6 +34,7 @@ pub mod restart;
 pub mod rollout;
 pub mod sanitize;
 pub mod scale;
+pub mod secret;
 pub mod signing;
 pub mod states;
 pub mod timeline;

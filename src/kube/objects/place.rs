@@ -12,6 +12,8 @@ use crate::kube::{Call, Cluster, Clusters, Error, Resource};
 const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
 
+const METADATA: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json";
+
 /// One object's address in one cluster. The object need not be there.
 #[derive(Clone)]
 pub struct Place {
@@ -76,6 +78,16 @@ impl Place {
         match self.get().await {
             Ok(object) => Ok(Some(object)),
             Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether it is there. No more of it than its metadata is asked for.
+    pub async fn exists(&self) -> Result<bool, Error> {
+        let call = Call::get(self.path()).accept(METADATA);
+        match self.cluster.json(call).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_not_found() => Ok(false),
             Err(e) => Err(e),
         }
     }

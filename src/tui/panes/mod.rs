@@ -79,6 +79,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Subjects(kind) => Box::new(rbac::subjects(kind, shared)),
         Route::Rules { cluster, subject } => Box::new(rbac::rules(cluster, subject)),
         Route::References(object) => Box::new(references::pane(object)),
+        Route::Adjacent(object) => Box::new(references::adjacent(object)),
         Route::Revisions(object) => Box::new(revisions::pane(object)),
         Route::Forwards(of) => Box::new(forwards::pane(of.as_ref())),
         Route::Participants => Box::new(participants::pane()),
@@ -93,6 +94,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Help { modes } => Box::new(help::HelpPane::new(&modes, shared)),
         Route::Approvals(Some(id)) => return layer(approvals::CardPane::new(id)),
         Route::Edit(object) => return layer(change::EditPane::new(object)),
+        Route::EditValues(object) => return layer(change::EditPane::values(object)),
         Route::Palette => return layer(palette::PalettePane::new(shared)),
         Route::Form { operation, arguments } => {
             return layer(form::FormPane::new(&operation, &arguments, shared)?);

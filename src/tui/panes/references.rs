@@ -1,5 +1,5 @@
-//! Objects that stand around another one: who uses it, or where what a GitOps controller keeps comes from and what it has
-//! applied. Enter goes to one in the table of its kind.
+//! Objects that stand around another one: who uses it, all that is one step away, or where what a GitOps controller keeps
+//! comes from and what it has applied. Enter goes to one in the table of its kind.
 
 use std::sync::Arc;
 
@@ -18,11 +18,21 @@ use crate::tui::widgets::grid::Grid;
 /// What an answer's rows begin with: these are the row's own.
 const HEAD: usize = 3;
 
+/// What is shown of what is around an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Around {
+    /// Who uses it by its name.
+    Users,
+    /// Its owners, what it owns, names and selects, and the other way round.
+    Adjacent,
+    /// The chain of what this keeps.
+    Chain(GitOps),
+}
+
 /// The objects around one object.
 pub struct References {
     object: ObjectRef,
-    /// The keeper whose chain it is; else these are its users.
-    keeper: Option<GitOps>,
+    around: Around,
     /// What could not be read.
     not_read: Vec<String>,
     /// What was applied is on another cluster.
@@ -31,22 +41,30 @@ pub struct References {
 
 /// Who uses the object by its name.
 pub fn pane(object: ObjectRef) -> TablePane<References> {
-    of(object, None)
+    of(object, Around::Users)
+}
+
+/// All that is one step away.
+pub fn adjacent(object: ObjectRef) -> TablePane<References> {
+    of(object, Around::Adjacent)
 }
 
 /// Its sources, and what it has applied.
 pub fn chain(object: ObjectRef) -> TablePane<References> {
-    let keeper = object.gitops();
-    of(object, keeper)
+    let around = object.gitops().map_or(Around::Users, Around::Chain);
+    of(object, around)
 }
 
-fn of(object: ObjectRef, keeper: Option<GitOps>) -> TablePane<References> {
+fn of(object: ObjectRef, around: Around) -> TablePane<References> {
     let grid = Grid::new(false, true).nameless();
-    TablePane::with(References { object, keeper, not_read: Vec::new(), elsewhere: false }, grid)
+    TablePane::with(References { object, around, not_read: Vec::new(), elsewhere: false }, grid)
 }
 
 fn tone(state: &str) -> Tone {
     let has = |words: &[&str]| words.iter().any(|w| state.contains(w));
+    if state == "missing" {
+        return Tone::Error;
+    }
     if has(&["False", "Degraded", "Missing", "unknown"]) {
         Tone::Error
     } else if has(&["suspended", "OutOfSync", "Progressing", "Unknown"]) {
@@ -72,10 +90,12 @@ fn row(cluster: &str, columns: &[Column], texts: &Value) -> Arc<Row> {
         "STATE" => Cell::status(text(at), tone(text(at))),
         _ => Cell::text(text(at)),
     });
+    // One object may stand to another in several ways.
+    let relation = columns.get(2).map_or("", |c| if c.name == "RELATION" { text(HEAD) } else { "" });
     let head = [Cell::text(text(0).split('.').next().unwrap_or_default()), Cell::text(text(2))];
     Arc::new(Row {
         // Objects of several kinds may have the same name.
-        key: RowKey::new(cluster, text(1), format!("{}/{}", text(0), text(2))),
+        key: RowKey::new(cluster, text(1), format!("{relation}{}/{}", text(0), text(2))),
         cells: head.into_iter().chain(rest).collect(),
         tone: Tone::Normal,
         // The kind's full name, which no other has.
@@ -97,7 +117,11 @@ impl References {
 
 impl Content for References {
     fn name(&self) -> &'static str {
-        if self.keeper.is_some() { "chain" } else { "references" }
+        match self.around {
+            Around::Users => "references",
+            Around::Adjacent => "adjacent",
+            Around::Chain(_) => "chain",
+        }
     }
 
     fn scope(&self) -> String {
@@ -105,19 +129,30 @@ impl Content for References {
     }
 
     fn source(&self) -> Source {
-        let Some(keeper) = self.keeper else {
-            return Source::Call(Request::new("reference_list", self.object.arguments()));
-        };
-        Source::Call(Request::new(format!("{}_chain", keeper.name()), self.object.keeper_arguments()))
+        Source::Call(match self.around {
+            Around::Users => Request::new("reference_list", self.object.arguments()),
+            Around::Adjacent => Request::new("resource_adjacent", self.object.arguments()),
+            Around::Chain(keeper) => {
+                Request::new(format!("{}_chain", keeper.name()), self.object.keeper_arguments())
+            }
+        })
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
-        // Of a chain the sources come first.
-        Some(if self.keeper.is_some() { ("ROLE", true) } else { ("KIND", false) })
+        Some(match self.around {
+            Around::Users => ("KIND", false),
+            Around::Adjacent => ("RELATION", true),
+            // Of a chain the sources come first.
+            Around::Chain(_) => ("ROLE", true),
+        })
     }
 
     fn empty(&self) -> (String, String) {
-        (format!("nothing uses {}", self.object.name), "Esc goes back".to_owned())
+        let what = match self.around {
+            Around::Adjacent => "nothing that is known stands around",
+            Around::Users | Around::Chain(_) => "nothing uses",
+        };
+        (format!("{what} {}", self.object.name), "Esc goes back".to_owned())
     }
 
     fn rows(&self, output: &Value) -> TableDelta {
@@ -169,6 +204,7 @@ impl Content for References {
                     ..Query::default()
                 }));
             }
+            "adjacent" => cx.go(Route::Adjacent(user)),
             "describe" => cx.go(Route::Text(TextKind::Describe, user)),
             "yaml" => cx.go(Route::Text(TextKind::Yaml, user)),
             "diff" => cx.go(Route::Text(TextKind::Diff, user)),
@@ -179,6 +215,7 @@ impl Content for References {
                 }
             }
             "reconcile" => cx.flash(Flash::info("this is nothing that Flux reconciles")),
+            "edit" if user.is_secret() => cx.go(Route::EditValues(user)),
             "edit" => cx.go(Route::Edit(user)),
             _ => return Handled::No,
         }

@@ -1,4 +1,5 @@
-//! Opens an object's manifest in the editor; what comes back is shown as a difference and confirmed.
+//! Opens an object's manifest, or a Secret's values, in the editor; what comes back is shown as a difference and
+//! confirmed.
 
 use compact_str::CompactString;
 use ratatui::buffer::Buffer;
@@ -6,9 +7,9 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::ConfirmPane;
-use super::editing::Editing;
+use super::editing::{Editing, What};
 use crate::base::SafeText;
-use crate::gate::{Reply, Request};
+use crate::gate::Reply;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::ObjectRef;
@@ -17,7 +18,8 @@ use crate::tui::widgets::dialog;
 
 pub struct EditPane {
     object: ObjectRef,
-    /// The manifest as it was read.
+    what: What,
+    /// The text as it was read.
     base: String,
     get: Option<Ticket>,
     edit: Option<Ticket>,
@@ -25,7 +27,12 @@ pub struct EditPane {
 
 impl EditPane {
     pub fn new(object: ObjectRef) -> Self {
-        Self { object, base: String::new(), get: None, edit: None }
+        Self { object, what: What::Manifest, base: String::new(), get: None, edit: None }
+    }
+
+    /// The values of a Secret, decoded.
+    pub fn values(object: ObjectRef) -> Self {
+        Self { what: What::Values { revision: String::new() }, ..Self::new(object) }
     }
 }
 
@@ -43,7 +50,7 @@ impl Pane for EditPane {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
-        self.get = Some(cx.call(Request::new("resource_get", self.object.arguments())));
+        self.get = Some(cx.call(self.what.question(&self.object)));
     }
 
     fn act(&mut self, _action: &Action, _cx: &mut Cx<'_>) -> Handled {
@@ -54,7 +61,7 @@ impl Pane for EditPane {
         match message {
             Message::Reply { ticket, result } if self.get == Some(ticket) => match result {
                 Ok(Reply::Done { output, .. }) => {
-                    output["text"].as_str().unwrap_or_default().clone_into(&mut self.base);
+                    self.base = self.what.text(&self.object, &output);
                     self.edit = Some(cx.editor(self.base.clone(), ".yaml"));
                 }
                 Ok(Reply::Held(held)) => {
@@ -70,7 +77,8 @@ impl Pane for EditPane {
                 cx.close();
                 match result {
                     Ok(Some(text)) => {
-                        let edit = Editing::new(self.object.clone(), std::mem::take(&mut self.base), text);
+                        let (what, base) = (self.what.clone(), std::mem::take(&mut self.base));
+                        let edit = Editing::new(self.object.clone(), what, base, text);
                         cx.layer(Box::new(ConfirmPane::edit(edit)));
                     }
                     Ok(None) => cx.flash(Flash::info("nothing was changed")),

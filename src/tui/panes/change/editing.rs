@@ -1,8 +1,9 @@
-//! An object's manifest under the editor: what was read, what was typed, and how the two meet what is there now.
+//! An object's manifest, or a Secret's values, under the editor: what was read, what was typed, and how the two meet
+//! what is there now.
 
 use serde_json::{Value, json};
 
-use super::{Step, merge};
+use super::{Step, merge, values};
 use crate::base::{Code, Error};
 use crate::gate::{Diff, DiffOp, Request};
 use crate::tui::effect::{Cx, Ticket};
@@ -12,11 +13,46 @@ use crate::tui::panes::yaml;
 /// Lines of another's change that are shown.
 const MOST: usize = 60;
 
+/// What of an object is under the editor.
+#[derive(Debug, Clone)]
+pub enum What {
+    Manifest,
+    /// A Secret's values, as they were at a resourceVersion.
+    Values {
+        revision: String,
+    },
+}
+
+impl What {
+    /// The call that reads it.
+    pub fn question(&self, object: &ObjectRef) -> Request {
+        let mut arguments = object.arguments();
+        if let What::Values { .. } = self {
+            arguments["format"] = json!("json");
+            arguments["reveal"] = json!(true);
+        }
+        Request::new("resource_get", arguments)
+    }
+
+    /// The text for the editor, of the answer.
+    pub fn text(&mut self, object: &ObjectRef, output: &Value) -> String {
+        let text = output["text"].as_str().unwrap_or_default();
+        match self {
+            What::Manifest => text.to_owned(),
+            What::Values { revision } => {
+                output["revision"].as_str().unwrap_or_default().clone_into(revision);
+                values::document(object, &serde_json::from_str(text).unwrap_or_default())
+            }
+        }
+    }
+}
+
 /// One edit, from the first reading to its end.
 #[derive(Debug, Clone)]
 pub struct Editing {
     object: ObjectRef,
-    /// The manifest as it was read, which the edit began from.
+    what: What,
+    /// The text as it was read, which the edit began from.
     base: String,
     text: String,
     editor: Option<Ticket>,
@@ -29,23 +65,36 @@ pub struct Editing {
 }
 
 impl Editing {
-    pub fn new(object: ObjectRef, base: String, text: String) -> Self {
-        Self { object, base, text, editor: None, reading: None, comparing: None, leaving: false }
+    pub fn new(object: ObjectRef, what: What, base: String, text: String) -> Self {
+        Self { object, what, base, text, editor: None, reading: None, comparing: None, leaving: false }
     }
 
-    /// The step that puts the edited manifest in the object's place.
+    /// The step that puts the edited manifest in the object's place, or the values that changed in theirs.
     pub fn step(&self) -> Step {
         let mut arguments = self.object.arguments();
-        arguments["manifest"] = json!(self.text);
-        Step {
-            request: Request::new("resource_edit", arguments),
-            label: format!("edit {} {}", self.object.plural(), self.object.name),
-        }
+        let request = match &self.what {
+            What::Manifest => {
+                arguments["manifest"] = json!(self.text);
+                Request::new("resource_edit", arguments)
+            }
+            What::Values { revision } => {
+                // What cannot be read as values is told before this is sent.
+                let changed = values::changes(&self.base, &self.text).unwrap_or_default();
+                changed.put(&mut arguments, revision);
+                Request::new("secret_edit", arguments)
+            }
+        };
+        Step { request, label: format!("edit {} {}", self.object.plural(), self.object.name) }
     }
 
-    /// Why it cannot be sent at all: the line that is not YAML, with those around it.
+    /// Why it cannot be sent at all: the line that is not YAML, with those around it; a value that is no text.
     pub fn mistake(&self) -> Option<Error> {
-        let mistake = yaml::check(&self.text).err()?;
+        let Err(mistake) = yaml::check(&self.text) else {
+            return match &self.what {
+                What::Manifest => None,
+                What::Values { .. } => values::changes(&self.base, &self.text).err(),
+            };
+        };
         let first = mistake.line.saturating_sub(3);
         let around: Vec<String> = self
             .text
@@ -66,9 +115,7 @@ impl Editing {
     pub fn again(&mut self, error: Option<&Error>, cx: &mut Cx<'_>) {
         self.leaving = false;
         if error.is_some_and(|e| e.code == Code::Conflict) {
-            if let Some(old) =
-                self.reading.replace(cx.call(Request::new("resource_get", self.object.arguments())))
-            {
+            if let Some(old) = self.reading.replace(cx.call(self.what.question(&self.object))) {
                 cx.cancel(old);
             }
         } else {
@@ -79,6 +126,8 @@ impl Editing {
     /// Asks what the object is now, so that the other's change can be shown, unless the error tells it already.
     pub fn compare(&mut self, error: &Error, cx: &mut Cx<'_>) {
         let told = error.details.as_ref().is_some_and(|d| d["other_change"].is_array());
+        // Another's values are not for a card.
+        let told = told || matches!(self.what, What::Values { .. });
         if error.code == Code::Conflict && !told {
             self.comparing = Some(cx.call(Request::new("resource_get", self.object.arguments())));
         }
@@ -108,9 +157,12 @@ impl Editing {
     /// The object as it is now: the edit is laid on it and opened.
     pub fn read(&mut self, output: &Value, cx: &mut Cx<'_>) {
         self.reading = None;
-        let Some(now) = output["text"].as_str() else { return };
-        self.text = merge::onto(&self.base, &self.text, now);
-        now.clone_into(&mut self.base);
+        if !output["text"].is_string() {
+            return;
+        }
+        let now = self.what.text(&self.object, output);
+        self.text = merge::onto(&self.base, &self.text, &now);
+        self.base = now;
         self.editor = Some(cx.editor(self.text.clone(), ".yaml"));
     }
 

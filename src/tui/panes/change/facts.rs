@@ -1,6 +1,7 @@
 //! What the card of one's own change shows.
 
 use super::Step;
+use crate::base::redact::mask_secret_values;
 use crate::bus::ApprovalState;
 use crate::gate::{Effect, Preview, Target};
 use crate::tui::widgets::card::Facts;
@@ -9,12 +10,14 @@ use crate::tui::widgets::card::Facts;
 pub fn facts(effect: Effect, step: &Step, preview: Preview) -> Facts {
     // A batch has no one name, and a shell takes nothing with it.
     let nameless = matches!(step.request.operation.as_str(), "batch_run" | "node_shell");
+    let mut arguments = step.request.arguments.clone();
+    mask_secret_values(&mut arguments);
     Facts {
         actor: None,
         operation: step.request.operation.clone(),
         effect,
         reason: None,
-        arguments: step.request.arguments.clone(),
+        arguments,
         name: name_to_type(effect, step, &preview.target).filter(|_| !nameless),
         preview,
         amended: None,

@@ -15,6 +15,7 @@ mod progress;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use serde_json::{Value, json};
 

@@ -125,3 +125,47 @@ fn a_conflict_shows_the_others_change_and_the_edit_goes_on_from_there() {
     let (_, request) = stage.preview();
     assert_eq!(request.arguments["manifest"], text);
 }
+
+#[test]
+fn a_secrets_values_are_edited_decoded_and_only_what_changed_is_sent() {
+    let mut stage = Stage::new(vec![]);
+    let mut edit = EditPane::values(ObjectRef::new("eu-1", "secrets", "shop", "db"));
+    stage.with(|cx| edit.start(cx));
+    let (ticket, request) = stage.calls().pop().unwrap();
+    assert_eq!((&request.arguments["reveal"], &request.arguments["format"]), (&json!(true), &json!("json")));
+    let read =
+        json!({"data": {"password": "hunter2", "user": "alice", "store": "1 bytes that are no text: /w=="}});
+    stage.answer(&mut edit, ticket, json!({ "text": read.to_string(), "revision": "7" }));
+    let (ticket, text) = stage.editor();
+    assert!(text.contains("password: hunter2\nuser: alice\n") && text.contains("store: 1 bytes"), "{text}");
+    let typed = text.replace("hunter2", "xyzzy-9");
+    stage.with(|cx| edit.receive(Message::Edited { ticket, result: Ok(Some(typed)) }, cx));
+    let Some(Asked::Layer(mut confirm)) = stage.effects.pop() else { panic!("the difference is shown next") };
+    stage.effects.clear();
+    stage.with(|cx| confirm.start(cx));
+    shown(&mut stage, &mut *confirm);
+    stage.press(&mut *confirm, KeyCode::Char('p'));
+    let frame = stage.frame(&mut *confirm, 80, 24);
+    assert!(frame.contains("password=") && !frame.contains("xyzzy"), "{frame}");
+    stage.press(&mut *confirm, KeyCode::Char('p'));
+    stage.frame(&mut *confirm, 80, 24);
+    stage.press(&mut *confirm, KeyCode::Char('y'));
+    let (ticket, request) = stage.calls().pop().unwrap();
+    assert_eq!(request.operation, "secret_edit");
+    assert_eq!(request.arguments["secret_values"], json!(["password=xyzzy-9"]));
+    assert_eq!(request.arguments["revision"], "7");
+    // Another was faster: the edit goes on from what is there now.
+    let error =
+        Error::new(Code::Conflict, "secret db changed since it was read: another changed password too");
+    stage.with(|cx| confirm.receive(Message::Reply { ticket, result: Err(error) }, cx));
+    assert!(stage.calls().is_empty(), "another's values are not asked for to be shown on a card");
+    stage.press(&mut *confirm, KeyCode::Char('e'));
+    let (ticket, _) = stage.calls().pop().unwrap();
+    let now = json!({"data": {"password": "theirs", "user": "bob"}});
+    stage.answer(&mut *confirm, ticket, json!({ "text": now.to_string(), "revision": "9" }));
+    let (ticket, text) = stage.editor();
+    assert!(text.contains("\npassword: xyzzy-9\n") && text.contains("user: bob"), "{text}");
+    stage.with(|cx| confirm.receive(Message::Edited { ticket, result: Ok(None) }, cx));
+    let (_, request) = stage.preview();
+    assert_eq!((&request.arguments["revision"], &request.arguments["remove"]), (&json!("9"), &json!([])));
+}

@@ -29,7 +29,10 @@ impl Resources {
             "describe" => self.go_to_one(cx, |object| Route::Text(TextKind::Describe, object)),
             "diff" => self.go_to_one(cx, |object| Route::Text(TextKind::Diff, object)),
             "timeline" => self.go_to_one(cx, Route::Changes),
-            "edit" => self.go_to_one(cx, Route::Edit),
+            "edit" => self.go_to_one(cx, |object| match object.is_secret() {
+                true => Route::EditValues(object),
+                false => Route::Edit(object),
+            }),
             "events" => self.go_to_one(cx, Route::Events),
             "logs" | "logs_previous" => self.logs(action.name == "logs_previous", cx),
             "delete" | "kill" | "restart" | "scale" | "cordon" | "uncordon" | "trigger" | "rollback"
@@ -49,6 +52,8 @@ impl Resources {
             "rules" => self.go_to_one(cx, rules),
             "explain" => self.go_to_one(cx, Route::Explain),
             "used_by" => self.go_to_one(cx, Route::References),
+            "bundle" => self.bundle(cx),
+            "adjacent" => self.go_to_one(cx, Route::Adjacent),
             "history" if GitOps::of(&self.query.kind).is_some() => self.go_to_one(cx, Route::Synced),
             "history" => self.go_to_one(cx, Route::Revisions),
             "replica_sets" => self.replica_sets(cx),

@@ -1,5 +1,6 @@
 //! A table of objects of any kind, over one or several clusters.
 
+mod bundle;
 mod drill;
 mod keys;
 mod own;
@@ -58,6 +59,7 @@ pub struct Resources {
     /// Pod whose containers are asked for, and what is wanted of one of them.
     choosing: Option<(Ticket, talk::Want, ObjectRef)>,
     saving: Option<Ticket>,
+    bundling: bundle::Bundling,
     /// Still to be put under the cursor.
     select: Option<RowKey>,
     started: Option<Timestamp>,
@@ -88,6 +90,7 @@ impl Resources {
             added: Vec::new(),
             choosing: None,
             saving: None,
+            bundling: bundle::Bundling::default(),
             started: None,
         }
     }
@@ -321,6 +324,7 @@ impl Pane for Resources {
                 self.saving = None;
                 save::saved(value, cx);
             }
+            Message::Job { ticket, value } if self.is_bundle(ticket) => save::saved_text(value, cx),
             Message::Job { ticket, value } => {
                 self.grid.receive(ticket, value, cx);
             }
@@ -464,6 +468,9 @@ impl Pane for Resources {
 impl Resources {
     /// The part of an object that Enter or the owner's key has asked for.
     fn answered(&mut self, ticket: Ticket, result: crate::base::Result<Reply>, cx: &mut Cx<'_>) {
+        if self.bundled(ticket, &result, cx) {
+            return;
+        }
         let drilled = self.drilling.take_if(|(asked, _)| *asked == ticket);
         let chosen = self.choosing.take_if(|(asked, ..)| *asked == ticket);
         if let (Ok(Reply::Done { output, .. }), Some((_, want, pod))) = (&result, &chosen) {

@@ -305,6 +305,10 @@ impl Pane for TextPane {
             "left" if !self.wrap => self.document.left = self.document.left.saturating_sub(8),
             "right" if !self.wrap => self.document.left += 8,
             "edit" => match &self.source {
+                // What is shown is what is edited.
+                Source::Object(_, object) if self.decode && object.is_secret() => {
+                    cx.go(Route::EditValues(object.clone()));
+                }
                 Source::Object(_, object) => cx.go(Route::Edit(object.clone())),
                 _ => return Handled::No,
             },
