@@ -27,6 +27,8 @@ pub enum Event {
     Contexts,
     /// The store can, or can no longer, be written.
     Store { writable: bool, reason: Option<String> },
+    /// An object that somebody wants to be told of came to another state: see `notice_create`.
+    Changed(Changed),
     /// Something the operator should read: configuration reloaded, a theme file refused.
     Notice { level: Level, text: String },
     /// The reader was too slow and missed `missed` events: read the state again.
@@ -140,6 +142,34 @@ pub enum ApprovalState {
     Void,
     Consumed,
     Withdrawn,
+}
+
+/// An object is in another state than before.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Changed {
+    /// The notice's number.
+    pub notice: u64,
+    /// Who wants to be told.
+    pub actor: Actor,
+    /// `eu-1/shop/pods/web-1`
+    pub target: String,
+    pub before: String,
+    pub now: String,
+    /// Something is wrong with it.
+    pub bad: bool,
+    /// Why it is watched, in the words of whoever does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+impl Changed {
+    /// In a line: `eu-1/shop/pods/web-1: ready → failing: CrashLoopBackOff (main)`.
+    pub fn words(&self) -> String {
+        let note = self.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        format!("{}: {} → {}{note}", self.target, self.before, self.now)
+    }
 }
 
 /// Words from one participant to the others, tied to an object.

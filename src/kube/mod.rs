@@ -25,6 +25,7 @@ mod kubeconfig;
 mod kubeconfig_text;
 mod launcher;
 pub mod logs;
+pub mod notices;
 pub mod objects;
 mod overview;
 mod pods;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Deck, common};
 use crate::base::{Error, Result};
 use crate::gate::{Context, Definition, Operation, Spec, Target, define};
-use crate::kube::Resource;
+use crate::kube::{self, Resource};
 
 pub const LIST: &[Definition<Deck>] = &[define::<KindList>()];
 
@@ -67,8 +67,15 @@ impl Operation for KindList {
 
     async fn run(deck: Arc<Deck>, _cx: Context, input: Self::Input) -> Result<Self::Output> {
         let cluster = deck.kube.get(input.cluster.as_deref())?;
-        let kinds = cluster.kinds().await?;
         let needle = input.matching.unwrap_or_default().to_lowercase();
+        if !needle.is_empty() {
+            // What is not known may have come since: then the server is asked again.
+            match cluster.resolve(&needle).await {
+                Ok(_) | Err(kube::Error::UnknownKind { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let kinds = cluster.kinds().await?;
         let found: Vec<&Resource> =
             kinds.preferred.iter().filter(|r| r.can("list") && matches(r, &needle)).collect();
         let from: usize = match &input.cursor {

@@ -34,6 +34,7 @@ mod listing;
 mod log;
 mod manifest;
 mod node;
+mod notice;
 mod object;
 mod operation;
 mod overview;
@@ -67,6 +68,7 @@ use crate::gate::auth::Tokens;
 use crate::k9s::Folders;
 use crate::kube::Clusters;
 use crate::kube::forward::Forwards;
+use crate::kube::notices::Notices;
 use crate::session::{Session, Workspaces};
 
 /// The domains that operations work on.
@@ -78,6 +80,7 @@ pub struct Deck {
     pub config: Arc<Effective>,
     pub tokens: Arc<Tokens>,
     pub forwards: Arc<Forwards>,
+    pub notices: Arc<Notices>,
     pub workspaces: Arc<Workspaces>,
 }
 
@@ -110,6 +113,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     log::LIST,
     manifest::LIST,
     node::LIST,
+    notice::LIST,
     object::LIST,
     operation::LIST,
     overview::LIST,

@@ -278,6 +278,8 @@ pub enum Route {
     Timeline,
     Participants,
     Messages,
+    /// The objects that somebody is told of.
+    Notices,
     Grants,
     /// Every workload in one table, of these namespaces if not the session's.
     Workloads(Option<Namespaces>),

@@ -274,6 +274,17 @@ impl Shared {
                 });
                 true
             }
+            Event::Changed(changed) => {
+                let mark = if changed.bad { Mark::Failed } else { Mark::None };
+                self.happened(Happening {
+                    at: now,
+                    actor: None,
+                    call: None,
+                    text: SafeText::new(&changed.words()),
+                    mark,
+                });
+                true
+            }
             Event::Approval(_) | Event::Contexts | Event::Participants { .. } | Event::Resync { .. } => false,
         }
     }

@@ -11,6 +11,7 @@ use crate::gate::auth::Tokens;
 use crate::gate::{Acting, Gate, Parts, Policy, Settings, System, Target, bind};
 use crate::k9s::Folders;
 use crate::kube::forward::Forwards;
+use crate::kube::notices::Notices;
 use crate::kube::{Clusters, Impersonation, Options};
 use crate::operations::{self, Deck};
 use crate::session::{Session, Workspaces};
@@ -127,9 +128,10 @@ pub fn build(setting: &Setting) -> Result<Built> {
     let tokens = Arc::new(Tokens::new(setting.paths.state.join("tokens.json")));
     let k9s = Folders::discover(|name| std::env::var(name).ok());
     let forwards = Arc::new(Forwards::new(kube.clone()));
+    let notices = Notices::new(bus.clone(), clock.clone());
     let config = Arc::new(setting.effective.clone());
     let workspaces = Arc::new(Workspaces::new(setting.paths.config.join("workspaces")));
-    let deck = Arc::new(Deck { kube, k9s, session, config, tokens, forwards, workspaces });
+    let deck = Arc::new(Deck { kube, k9s, session, config, tokens, forwards, notices, workspaces });
     let gate = Gate::new(Parts {
         operations: bind(operations::all(), &deck),
         bus,

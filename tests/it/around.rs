@@ -108,7 +108,8 @@ fn what_stands_around_an_object_is_told_with_its_evidence() {
         s.contains("adjacent(deployment web)[7]") && s.contains("selected by") && s.contains("missing")
     });
     console.keys("/owned\r\r");
-    console.wait("the ReplicaSet in its table", 20, |s| s.contains("replicasets(around)") && s.contains(&set));
+    console
+        .wait("the ReplicaSet in its table", 20, |s| s.contains("replicasets(around)") && s.contains(&set));
 }
 
 #[test]
@@ -120,7 +121,10 @@ fn a_report_has_all_that_is_known_and_no_secret() {
       envFrom: [{secretRef: {name: gone, optional: true}}],
       command: [sh, -c, 'echo connecting with password=hunter2hunter2; echo ready; sleep 3600']}]}}";
     bed.kubectl(&["apply", "-n", "reports", "-f", "-"], Some(pod));
-    bed.kubectl(&["create", "secret", "generic", "key", "-n", "reports", "--from-literal=door=sesame-open"], None);
+    bed.kubectl(
+        &["create", "secret", "generic", "key", "-n", "reports", "--from-literal=door=sesame-open"],
+        None,
+    );
     bed.kubectl(&["wait", "-n", "reports", "--for=condition=Ready", "pod/sayer", "--timeout=60s"], None);
     let report = |kind: &str, name: &str| {
         let answer = json(bed, &home, &["resource", "bundle", kind, name, "-n", "reports"]);
@@ -143,7 +147,10 @@ fn a_report_has_all_that_is_known_and_no_secret() {
     }
     assert!(!text.contains("hunter2"), "{text}");
     let secret = report("secret", "key");
-    assert!(secret.contains("door: '*** (11 bytes)'") || secret.contains("door: \"*** (11 bytes)\""), "{secret}");
+    assert!(
+        secret.contains("door: '*** (11 bytes)'") || secret.contains("door: \"*** (11 bytes)\""),
+        "{secret}"
+    );
     assert!(!secret.contains("sesame") && !secret.contains("## Last log lines"), "{secret}");
     let missing = ["resource", "bundle", "pod", "nobody", "-n", "reports"];
     assert_ne!(crate::kube_objects::qd(bed, &home, &missing).0, 0);
@@ -155,4 +162,24 @@ fn a_report_has_all_that_is_known_and_no_secret() {
     let saved = std::fs::read_dir(home.state().join("saved")).unwrap().next().unwrap().unwrap().path();
     let written = std::fs::read_to_string(&saved).unwrap();
     assert!(written.starts_with("# pod sayer in reports on") && !written.contains("hunter2"), "{written}");
+}
+
+#[test]
+fn a_kind_that_came_since_is_asked_for_when_it_is_typed() {
+    let (bed, home) = (Bed::shared(), Home::new());
+    let console = Console::start(&home, Some(&bed.kubeconfig), &["namespaces"], 100, 30);
+    console.wait("table", 20, |s| s.contains("namespaces") && s.contains("kube-system"));
+    // The console knows the kinds that are there.
+    console.keys(":nonesuch\r");
+    console.wait("that there is none", 20, |s| s.contains("there is no kind or command \"nonesuch\""));
+    let gadgets = WIDGETS.replace("widget", "gadget").replace("Widget", "Gadget");
+    bed.kubectl(&["apply", "-f", "-"], Some(&gadgets));
+    bed.kubectl(&["wait", "--for=condition=Established", "crd/gadgets.around.example.com"], None);
+    // A server tells of a new kind a moment after it is established.
+    crate::bed::wait_until(30, "table of the new kind", || {
+        console.keys(":gadgets all\r");
+        console.wait("an answer", 20, |s| s.contains("gadgets(all)[0]") || s.contains("there is no kind"));
+        crate::bed::pause(500);
+        console.screen().contains("gadgets(all)[0]")
+    });
 }

@@ -36,6 +36,7 @@ mod kubelet;
 mod lab;
 mod many;
 mod metrics;
+mod notices;
 mod parity;
 mod registry;
 mod relay;

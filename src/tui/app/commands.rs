@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 
 use compact_str::CompactString;
+use serde_json::json;
 
 use super::{App, Dirty};
 use crate::base::text::{glob, is_glob, members, nearest};
 use crate::base::{Error, Result};
+use crate::gate::Request;
 use crate::tui::command::{self, Candidates, Command, Wanted};
 use crate::tui::effect::Flash;
 use crate::tui::object::{Namespaces, Query, Route, are_several};
 use crate::tui::panes::{self, Opened};
 use crate::tui::prompt::PromptKind;
+use crate::tui::shared::KindInfo;
 
 /// How many places `[` can go back to.
 const PLACES: usize = 50;
@@ -65,17 +68,7 @@ impl App {
                 self.flash(Flash::info(format!("themes: {}", names.join(", "))));
                 return Ok(());
             }
-            Command::Keymap(Some(name)) => {
-                self.load_keymap(&name)?;
-                self.options.keymap = Some(name.to_string());
-                self.flash(Flash::info(format!("the keys are those of the keymap {name}")));
-                return Ok(());
-            }
-            Command::Keymap(None) => {
-                let names = crate::tui::keymap::Keymap::names(&self.keymap_folder());
-                self.flash(Flash::info(format!("keymaps: {}", names.join(", "))));
-                return Ok(());
-            }
+            Command::Keymap(name) => return self.keymap(name),
             Command::K9s => {
                 // Read again first: somebody may have mended a file.
                 self.session.show_setup = true;
@@ -91,6 +84,7 @@ impl App {
             Command::Timeline => Route::Timeline,
             Command::Participants => Route::Participants,
             Command::Messages => Route::Messages,
+            Command::Notices => Route::Notices,
             Command::Grants => Route::Grants,
             Command::Workloads(namespaces) => Route::Workloads(namespaces),
             Command::Xray(kind, namespaces) => Route::Xray(self.resolve_kind(&kind), namespaces),
@@ -112,6 +106,7 @@ impl App {
                 self.set_namespaces(namespaces);
                 self.here_or_pods()
             }
+            Command::Resources(wanted) if self.ask_for_kind(&wanted, line) => return Ok(()),
             Command::Resources(wanted) => Route::Resources(self.resources(wanted)?),
         };
         match panes::open(route, &self.shared)? {
@@ -183,6 +178,55 @@ impl App {
         (query.labels, query.fields, query.filter) = (wanted.labels, wanted.fields, wanted.filter);
         (query.owner, query.sort) = (wanted.owner, wanted.sort);
         Ok(query)
+    }
+
+    /// Asks the cluster for a kind that is not known: a CRD may have come. Whether that is worth it.
+    fn ask_for_kind(&mut self, wanted: &Wanted, line: &str) -> bool {
+        let word = self.resolve_kind(&wanted.kind);
+        let elsewhere = wanted.context.is_some() || are_several(&self.shared.clusters);
+        let known = self.shared.kinds.is_empty() || self.shared.kind(&word).is_some();
+        if known || elsewhere || !self.shared.has_operation("kind_list") {
+            return false;
+        }
+        let mut arguments = self.cluster_argument();
+        (arguments["matching"], arguments["limit"]) = (json!(word), json!(1_000));
+        let ticket = self.next_ticket();
+        self.executor.call(None, ticket, Request::new("kind_list", arguments));
+        self.session.asked_kind = Some((ticket, line.to_owned()));
+        self.flash(Flash::info(format!("no kind {word:?} is known yet: asking the cluster…")));
+        true
+    }
+
+    /// What the cluster has of a kind that was not known: then the line that was typed leads there.
+    pub(super) fn kind_came(&mut self, line: &str, found: Option<Vec<KindInfo>>) {
+        let mut all = self.shared.kinds.to_vec();
+        let new = found.unwrap_or_default().into_iter().filter(|kind| self.shared.kind(&kind.id).is_none());
+        all.extend(new);
+        self.shared.kinds = all.into();
+        self.suggest();
+        let unknown =
+            |app: &Self, wanted: &Wanted| app.shared.kind(&app.resolve_kind(&wanted.kind)).is_none();
+        match command::parse(line) {
+            Ok(Command::Resources(wanted)) if unknown(self, &wanted) => {
+                if let Err(error) = self.resources(wanted) {
+                    self.flash(Flash::error(&error));
+                }
+            }
+            _ => self.run_command(line),
+        }
+    }
+
+    /// Another keymap; without one, say which there are.
+    fn keymap(&mut self, name: Option<CompactString>) -> Result<()> {
+        let Some(name) = name else {
+            let names = crate::tui::keymap::Keymap::names(&self.keymap_folder());
+            self.flash(Flash::info(format!("keymaps: {}", names.join(", "))));
+            return Ok(());
+        };
+        self.load_keymap(&name)?;
+        self.options.keymap = Some(name.to_string());
+        self.flash(Flash::info(format!("the keys are those of the keymap {name}")));
+        Ok(())
     }
 
     /// Says it when a namespace is not among those that are known. One may go there all the same: not everybody may

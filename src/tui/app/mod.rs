@@ -31,8 +31,8 @@ use super::pane::Pane;
 use super::prompt::Prompt;
 use super::shared::Shared;
 use super::theme::Theme;
-use crate::base::{Result, SharedClock};
-use crate::bus::Event;
+use crate::base::{ActorKind, Result, SafeText, SharedClock};
+use crate::bus::{Changed, Event, Level};
 use crate::gate::Client;
 
 /// How the console starts.
@@ -400,6 +400,18 @@ impl App {
     /// Takes away what was said of an earlier step, now that another one begins.
     fn hush(&mut self) {
         self.flash = self.flash.take().filter(|said| said.stays);
+    }
+
+    /// Says that an object changed, and rings: whoever asked for that may look elsewhere. What an assistant watches is its
+    /// own business.
+    fn tell_change(&mut self, changed: &Changed) {
+        if changed.actor.kind == ActorKind::Person {
+            let level = if changed.bad { Level::Error } else { Level::Info };
+            let text = SafeText::new(&changed.words()).to_string();
+            let next = Some(":notices has all that is watched.".to_owned());
+            self.show(Flash { level, text, next }, 60, false);
+            self.outbound.push_back(Outbound::Bell);
+        }
     }
 
     /// Puts a line on the screen for so many seconds. What `stays` does not give way to the next command.

@@ -62,6 +62,8 @@ pub(super) struct Session {
     /// Keys of the person's own that are in each other's way, or in the console's.
     pub clashes: Vec<String>,
     kinds: Option<Ticket>,
+    /// A kind that was not known when it was typed: the cluster is asked for it. With the line, to go there then.
+    pub asked_kind: Option<(Ticket, String)>,
     /// The names of the workspaces, to be said.
     pub workspaces: Option<Ticket>,
     /// The one that is to be opened.
@@ -281,6 +283,7 @@ impl App {
             Event::Notice { level: level @ Level::Error, text } => {
                 self.show(Flash { level: *level, text: text.clone(), next: None }, 30, true);
             }
+            Event::Changed(changed) => self.tell_change(changed),
             // On a narrow screen no timeline shows what an assistant answers.
             Event::Message(said)
                 if said.kind != MessageKind::Point && !said.from.same_as(&self.shared.actor) =>
@@ -332,6 +335,9 @@ impl App {
 
     fn own_reply(&mut self, ticket: Ticket, output: Option<Value>) {
         let session = &mut self.session;
+        if let Some((_, line)) = session.asked_kind.take_if(|(asked, _)| *asked == ticket) {
+            return self.kind_came(&line, output.as_ref().map(kinds));
+        }
         if session.workspaces == Some(ticket) {
             if let Some(output) = output {
                 self.tell_workspaces(&output);

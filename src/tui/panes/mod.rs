@@ -21,6 +21,7 @@ pub mod help;
 mod line;
 pub mod logs;
 mod messages;
+mod notices;
 pub mod palette;
 pub mod participants;
 pub mod rbac;
@@ -84,6 +85,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Forwards(of) => Box::new(forwards::pane(of.as_ref())),
         Route::Participants => Box::new(participants::pane()),
         Route::Messages => Box::new(messages::pane()),
+        Route::Notices => Box::new(notices::pane()),
         Route::Grants => Box::new(grants::pane()),
         Route::Aliases => Box::new(aliases::pane(shared)),
         Route::Logs(target) => Box::new(logs::LogsPane::new(target, shared.log_disk.clone())),

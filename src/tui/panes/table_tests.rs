@@ -209,6 +209,35 @@ fn enter_on_a_pod_opens_its_containers() {
     assert_eq!(went(&mut stage), [Route::Containers(web)]);
 }
 
+#[test]
+fn the_whole_cell_of_the_chosen_column_is_copied() {
+    let mut stage = Stage::new(vec![]);
+    let mut pane = Resources::new(query("pods"), &stage.shared);
+    let (ticket, _) = watching(&mut stage, &mut pane);
+    let long = "a state that no column of twenty letters has room for";
+    let rows = vec![pod("web-1", long, Tone::Normal), pod("web-2", "Running", Tone::Normal)];
+    tell(&mut stage, &mut pane, ticket, table(&pod_columns(), rows));
+    stage.frame(&mut pane, 60, 12);
+    let copied = |stage: &mut Stage, pane: &mut Resources| {
+        stage.act(pane, "copy_cell");
+        let at = stage.effects.iter().position(|e| matches!(e, Effect::Copy(_))).expect("a copy");
+        match stage.effects.remove(at) {
+            Effect::Copy(text) => text,
+            _ => unreachable!(),
+        }
+    };
+    assert_eq!(copied(&mut stage, &mut pane), "web-1", "the sorted column, before another is chosen");
+    let mut tries = 0;
+    while copied(&mut stage, &mut pane) != long {
+        stage.act(&mut pane, "sort_right");
+        tries += 1;
+        assert!(tries < 6, "the status is one of the columns");
+    }
+    stage.act(&mut pane, "mark");
+    stage.act(&mut pane, "mark");
+    assert_eq!(copied(&mut stage, &mut pane), format!("{long}\nRunning"));
+}
+
 fn container_columns() -> Vec<Column> {
     vec![
         Column::new("IDX", ColumnKind::Number).rank(8),

@@ -52,6 +52,7 @@ impl Resources {
             "rules" => self.go_to_one(cx, rules),
             "explain" => self.go_to_one(cx, Route::Explain),
             "used_by" => self.go_to_one(cx, Route::References),
+            "notify" => self.notify(cx),
             "bundle" => self.bundle(cx),
             "adjacent" => self.go_to_one(cx, Route::Adjacent),
             "history" if GitOps::of(&self.query.kind).is_some() => self.go_to_one(cx, Route::Synced),
@@ -111,6 +112,27 @@ impl Resources {
         match change::dialog(action, &objects, self.replicas(), self.left_out()) {
             Ok(dialog) => cx.layer(dialog),
             Err(error) => cx.error(&error),
+        }
+    }
+
+    /// Has the state of the marked objects, or of the one under the cursor, told when it changes.
+    fn notify(&self, cx: &mut Cx<'_>) {
+        /// More would ring for a while.
+        const MOST: usize = 20;
+        let objects = self.objects();
+        if objects.is_empty() {
+            return nothing(cx);
+        }
+        if objects.len() > MOST {
+            let flash = Flash::warning(format!(
+                "{} rows are marked, and {MOST} can be watched at once",
+                objects.len()
+            ));
+            return cx.flash(flash.next("Ctrl-\\ clears the marks."));
+        }
+        for object in objects {
+            let label = format!("watch {} {}", object.plural(), object.name);
+            cx.run(Request::new("notice_create", object.arguments()), label);
         }
     }
 

@@ -4,7 +4,7 @@ use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
-use super::Grid;
+use super::{Grid, text_of};
 use crate::rows::RowKey;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
@@ -121,6 +121,7 @@ impl Grid {
                     self.sort_by(&name, None, cx);
                 }
             }
+            "copy_cell" => self.copy_cell(cx),
             "copy" | "copy_namespace" => self.copy(action.name == "copy_namespace", cx),
             _ => return Handled::No,
         }
@@ -144,6 +145,26 @@ impl Grid {
         let what = if texts.len() == 1 { texts[0].clone() } else { format!("{} names", texts.len()) };
         cx.copy(texts.join("\n"));
         cx.flash(Flash::info(format!("copied {what}")));
+    }
+
+    /// The whole text of the chosen column, or else of the one that is sorted by: of the marked rows, each on its line.
+    fn copy_cell(&self, cx: &mut Cx<'_>) {
+        let sorted = || self.columns.all().iter().position(|c| c.source == self.sort.by);
+        let column = self.sort_choice.or_else(sorted).and_then(|at| self.columns.all().get(at));
+        let Some(column) = column else { return cx.flash(Flash::warning("there is nothing to copy")) };
+        let rows = self.chosen();
+        let rows = rows.iter().filter_map(|key| self.table.get(self.table.find(key)?));
+        let texts: Vec<String> =
+            rows.map(|row| text_of(row, column.source, cx.now.as_second()).to_string()).collect();
+        let what = match texts.as_slice() {
+            [] => return cx.flash(Flash::warning("there is nothing to copy")),
+            [one] => format!("{}: {one}", column.name),
+            several => format!("{} of {} rows", column.name, several.len()),
+        };
+        cx.copy(texts.join("\n"));
+        cx.flash(
+            Flash::info(format!("copied {what}")).next("Shift-Left and Shift-Right choose another column."),
+        );
     }
 
     fn choose_column(&mut self, by: isize) {
