@@ -13,7 +13,7 @@ use super::canonical::{canonical, digest};
 use super::client::Reply;
 use super::engine::Gate;
 use super::policy::is_agent;
-use super::preview::{Diff, Preview};
+use super::preview::{Diff, Preview, TargetVersion};
 use super::run::refused_by_store;
 use super::spec::{Effect, Held, Target};
 use crate::base::ids::{ApprovalId, CallId};
@@ -48,7 +48,7 @@ impl Gate {
             Err(error) => return Err(self.refuse_with(&call, error).await),
         };
         if let (Some(expected), Some(found)) = (&call.expect, &preview.version)
-            && expected != found
+            && !expected.is_same(found)
         {
             let message = format!(
                 "{} changed: expected {}, found {}",
@@ -422,7 +422,7 @@ pub(in crate::gate) fn binding(record: &ApprovalRecord, preview: &Preview) -> St
         "schema": record.schema_hash,
         "arguments": record.arguments,
         "target": record.target,
-        "version": preview.version,
+        "version": preview.version.as_ref().map(TargetVersion::bound),
         "actor": record.actor.to_string(),
         "policy": record.policy_version,
     }))

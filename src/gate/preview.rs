@@ -10,8 +10,41 @@ use super::spec::Target;
 pub struct TargetVersion {
     /// The object's UID, or the host key's fingerprint of a device.
     pub identity: String,
-    /// The object's `resourceVersion`, or the hash of a device's configuration.
+    /// The object's `resourceVersion`, or the hash of a device's configuration. Where only a part of the object counts,
+    /// `RESOURCEVERSION+HASH`, with the hash of that part: a controller writes a workload's status with each pod that
+    /// comes or goes, and that changes nothing of what was decided. Of several objects, divided by `,` or `;`.
     pub revision: String,
+}
+
+impl TargetVersion {
+    /// Whether both are the same state: the same revision, or the same content of what counts.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let parts =
+            |version: &Self| version.revision.split([',', ';']).map(str::to_owned).collect::<Vec<_>>();
+        let (ours, theirs) = (parts(self), parts(other));
+        let same = |(a, b): (&String, &String)| {
+            let ((a, ours), (b, theirs)) = (halves(a), halves(b));
+            a == b || (!ours.is_empty() && ours == theirs)
+        };
+        self.identity == other.identity && ours.len() == theirs.len() && ours.iter().zip(&theirs).all(same)
+    }
+
+    /// What a decision is bound to: the content of what counts, where that is told, else the revision.
+    pub(in crate::gate) fn bound(&self) -> Self {
+        let content = |part: &str| match halves(part) {
+            (revision, "") => revision.to_owned(),
+            (_, content) => content.to_owned(),
+        };
+        let revision = self.revision.split_inclusive([',', ';']).map(|part| {
+            let bare = part.trim_end_matches([',', ';']);
+            content(bare) + &part[bare.len()..]
+        });
+        Self { identity: self.identity.clone(), revision: revision.collect() }
+    }
+}
+
+fn halves(revision: &str) -> (&str, &str) {
+    revision.split_once('+').unwrap_or((revision, ""))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -106,7 +139,37 @@ impl Preview {
     /// SHA-256, in hexadecimal, of what matters: target, version and diff. Two previews of the same
     /// effect on the same state have the same hash, whatever the wording around it.
     pub fn hash(&self) -> String {
-        let bytes = serde_json::to_vec(&(&self.target, &self.version, &self.diff)).unwrap_or_default();
+        let bytes =
+            serde_json::to_vec(&(&self.target, self.version.as_ref().map(TargetVersion::bound), &self.diff))
+                .unwrap_or_default();
         hex::encode(Sha256::digest(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_same_where_what_counts_is() {
+        let version =
+            |revision: &str| TargetVersion { identity: "u".to_owned(), revision: revision.to_owned() };
+        for (a, b, same) in [
+            ("1", "1", true),
+            ("1", "2", false),
+            ("1+x", "2+x", true),
+            ("1+x", "2+y", false),
+            ("1+x", "1", true),
+            ("1+x", "2", false),
+            ("1+x,5;7", "2+x,5;7", true),
+            ("1+x,5;7", "2+x,6;7", false),
+            ("1+x,5", "1+x", false),
+        ] {
+            assert_eq!(version(a).is_same(&version(b)), same, "{a} and {b}");
+            assert_eq!(version(b).is_same(&version(a)), same, "{b} and {a}");
+        }
+        assert_eq!(version("1+x,5;7+").bound().revision, "x,5;7");
+        let other = TargetVersion { identity: "v".to_owned(), ..version("1") };
+        assert!(!other.is_same(&version("1")));
     }
 }

@@ -276,7 +276,7 @@ impl Gate {
         let preview = self.preview_of(call).await?;
         call.expect = Some(expected.clone());
         match preview.version {
-            Some(found) if found == expected => Ok(()),
+            Some(found) if found.is_same(&expected) => Ok(()),
             Some(found) => Err(Error::new(
                 Code::Conflict,
                 format!(

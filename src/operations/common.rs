@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::Deck;
 use crate::base::clock::seconds;
@@ -11,6 +12,7 @@ use crate::base::{Error, Result};
 use crate::gate::{Context, Diff, Preview, Target, TargetVersion};
 use crate::kube::objects::{Plan, Seen};
 use crate::kube::{Cluster, Kinds};
+use crate::rows::path::Path;
 
 /// Puts the current context's name where no cluster was named.
 pub fn fill_cluster(deck: &Deck, cluster: &mut Option<String>) -> Result<Arc<Cluster>> {
@@ -202,6 +204,19 @@ pub async fn preview(target: Target, plan: Plan) -> Result<Preview> {
         warnings: plan.warnings,
         ..Preview::of(target)
     })
+}
+
+/// An error where a path leads nowhere in an object. A column's name, which has no small letters, is no path.
+pub fn has_field(object: &Value, field: Option<&str>) -> Result<()> {
+    let Some(field) = field.filter(|f| f.contains(|c: char| c.is_lowercase() || c == '/')) else {
+        return Ok(());
+    };
+    let path = Path::parse_any(field).map_err(|e| Error::invalid(e.to_string()))?;
+    match path.find(object).is_empty() {
+        false => Ok(()),
+        true => Err(Error::not_found(format!("it has no field {field:?}"))
+            .next("Name a path that its manifest has, such as spec.replicas, or a column, such as STATUS.")),
+    }
 }
 
 pub fn version(seen: &Seen) -> TargetVersion {

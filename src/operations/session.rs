@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::Deck;
 use super::input::{Object, Within};
+use super::{Deck, common};
 use crate::base::{Code, Error, Result};
 use crate::bus::{Event, MessageKind};
 use crate::gate::{
@@ -285,7 +285,7 @@ async fn is_there(deck: &Deck, about: &ObjectRef) -> Result<Option<String>> {
     let object = Object { kind: about.kind.clone(), name: about.name.clone(), within };
     let look = async { Ok::<_, Error>(object.place(deck).await?.get().await?) };
     match tokio::time::timeout(A_LOOK, look).await {
-        Ok(Ok(_)) => Ok(None),
+        Ok(Ok(live)) => common::has_field(&live, about.field.as_deref()).map(|()| None),
         Ok(Err(error)) if error.code == Code::NotFound => Err(error),
         Ok(Err(error)) => Ok(Some(error.message)),
         Err(_) => Ok(Some("its server does not answer in time".to_owned())),

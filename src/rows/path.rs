@@ -15,9 +15,11 @@ pub enum PathError {
     Missing { step: String, at: String, there: String },
 }
 
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq)]
-enum Step {
+pub enum Step {
     Key(String),
+    /// From the end, where it is negative.
     Index(i64),
     /// `[1:3]`, `[-2:]`: from the first to before the second.
     Slice(Option<i64>, Option<i64>),
@@ -36,6 +38,20 @@ pub struct Path(Vec<Step>);
 impl Path {
     pub fn parse(path: &str) -> Result<Self, PathError> {
         parse(path).map(Self)
+    }
+
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Also takes a JSON pointer (RFC 6901): `/spec/replicas`.
+    pub fn parse_any(path: &str) -> Result<Self, PathError> {
+        let Some(pointer) = path.strip_prefix('/') else { return Self::parse(path) };
+        let step = |word: &str| match word.parse() {
+            Ok(index) => Step::Index(index),
+            Err(_) => Step::Key(word.replace("~1", "/").replace("~0", "~")),
+        };
+        Ok(Self(pointer.split('/').map(step).collect()))
     }
 
     /// What it leads to; nothing where something on the way is missing.

@@ -24,7 +24,7 @@ pub async fn plan(
         comparable(&mut after, &place.resource);
         let (before, after) = sides(Some(before), after);
         let mut plan = Plan {
-            seen: Some(Seen::of(&live)),
+            seen: Some(Seen::settled(&live, &place.resource)),
             checks: vec!["server dry run ok".to_owned()],
             ..Plan::default()
         };

@@ -107,7 +107,7 @@ async fn plan_one(
     {
         warnings.push(format!("{} goes to {own}, as it says itself, not to {asked}", document.words()));
     }
-    let seen = live.as_ref().map(Seen::of);
+    let seen = live.as_ref().map(|live| Seen::settled(live, &place.resource));
     let keepers = live.as_ref().map(keepers).unwrap_or_default();
     let (before, after) = match live {
         Some(mut live) => {

@@ -202,7 +202,8 @@ fn of_revision(revision: &history::Revision, live: &Value) -> Compared {
 }
 
 /// What Kubernetes' own controllers note in annotations of what they keep.
-const NOTED: [&str; 2] = ["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"];
+pub(super) const NOTED: [&str; 2] =
+    ["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"];
 
 /// The fields of the object itself that a write set; its status is what it became, and nobody applied that.
 fn set_by(write: &Write) -> impl Iterator<Item = &Path> {

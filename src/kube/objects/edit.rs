@@ -19,7 +19,7 @@ pub async fn plan(place: &Place, document: &Document) -> base::Result<Plan> {
 async fn plan_once(place: &Place, document: &Document) -> base::Result<Plan> {
     let (live, edited) = prepare(place, document).await?;
     let mut after = write(place, &edited, true).await.map_err(refusal)?;
-    let seen = Some(Seen::of(&live));
+    let seen = Some(Seen::settled(&live, &place.resource));
     let keepers = keepers(&live);
     let mut before = live;
     comparable(&mut before, &place.resource);

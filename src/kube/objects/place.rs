@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::describe::part::text;
+use super::drift::NOTED;
+use super::plan::comparable;
 use crate::base;
 use crate::kube::{Call, Cluster, Clusters, Error, Resource};
 
@@ -35,6 +38,23 @@ impl Seen {
     pub fn of(object: &Value) -> Self {
         Self { uid: text(object, "/metadata/uid"), revision: text(object, "/metadata/resourceVersion") }
     }
+
+    /// As [`Seen::of`], for what is the same however its status changes: a change of such an object is previewed and
+    /// decided about while its controller writes its status every second.
+    pub fn settled(object: &Value, resource: &Resource) -> Self {
+        let Self { uid, revision } = Self::of(object);
+        Self { uid, revision: format!("{revision}+{}", content(object, resource)) }
+    }
+}
+
+/// The hash of an object without its status and what the server counts, and what a rollout counts.
+fn content(object: &Value, resource: &Resource) -> String {
+    let mut object = object.clone();
+    comparable(&mut object, resource);
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|name, _| !NOTED.contains(&name.as_str()));
+    }
+    hex::encode(&Sha256::digest(object.to_string())[..16])
 }
 
 impl Place {
@@ -98,13 +118,20 @@ impl Place {
         format!("{} {}{namespace} on {}", self.resource.singular, self.name, self.cluster.name())
     }
 
+    fn is_revision(&self, live: &Value, now: &Seen, seen: &str) -> bool {
+        let (revision, settled) = seen.split_once('+').unwrap_or((seen, ""));
+        seen.is_empty()
+            || revision == now.revision
+            || (!settled.is_empty() && settled == content(live, &self.resource))
+    }
+
     /// Fails if the object is not the one, or not in the state, that was seen.
     pub fn expect(&self, live: &Value, seen: Option<&Seen>) -> base::Result<()> {
         let Some(seen) = seen else { return Ok(()) };
         let now = Seen::of(live);
         let what = if !seen.uid.is_empty() && seen.uid != now.uid {
             "was deleted and made anew"
-        } else if !seen.revision.is_empty() && seen.revision != now.revision {
+        } else if !self.is_revision(live, &now, &seen.revision) {
             "changed"
         } else {
             return Ok(());

@@ -29,7 +29,7 @@ async fn plan_once(place: &Place) -> base::Result<Plan> {
         to_yaml(&json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}))
     };
     let mut plan = Plan {
-        seen: Some(Seen::of(&live)),
+        seen: Some(Seen::settled(&live, &place.resource)),
         before: annotated(old),
         after: annotated(Some(&json!("now"))),
         checks: vec!["server dry run ok".to_owned()],

@@ -28,8 +28,9 @@ async fn plan_once(place: &Place, replicas: u32) -> base::Result<Plan> {
     let before = number(&scale, "/spec/replicas");
     let (dry, workload) = tokio::join!(write(place, &scale, replicas, true), place.get());
     dry.map_err(refusal)?;
+    let seen = workload.as_ref().map_or_else(|_| Seen::of(&scale), |w| Seen::settled(w, &place.resource));
     let mut plan = Plan {
-        seen: Some(Seen::of(&scale)),
+        seen: Some(seen),
         before: to_yaml(&json!({"spec": {"replicas": before}})),
         after: to_yaml(&json!({"spec": {"replicas": replicas}})),
         checks: vec!["server dry run ok".to_owned()],
@@ -63,8 +64,15 @@ pub async fn run(place: &Place, replicas: u32, seen: Option<&Seen>) -> base::Res
 }
 
 async fn run_once(place: &Place, replicas: u32, seen: Option<&Seen>) -> base::Result<Scaled> {
-    let scale = read(place).await?;
-    place.expect(&scale, seen)?;
+    let mut scale = read(place).await?;
+    match place.get().await {
+        // Both are one object: what was checked is what the server is to meet, or the write is tried anew.
+        Ok(workload) if seen.is_some() => {
+            place.expect(&workload, seen)?;
+            scale["metadata"]["resourceVersion"] = json!(Seen::of(&workload).revision);
+        }
+        _ => place.expect(&scale, seen)?,
+    }
     let before = number(&scale, "/spec/replicas");
     let after = write(place, &scale, replicas, false).await.map_err(refusal)?;
     Ok(Scaled { before, after: number(&after, "/spec/replicas"), seen: Seen::of(&after) })

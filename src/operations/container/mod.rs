@@ -8,8 +8,10 @@ mod shell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::Deck;
 use super::input::Within;
@@ -33,6 +35,8 @@ pub const LIST: &[Definition<Deck>] = &[
 ];
 
 /// One pod is one small answer.
+/// Ctrl-c, as a terminal in raw mode sends it.
+const INTERRUPT: u8 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
@@ -204,18 +208,71 @@ async fn first_size(duplex: &mut Duplex) -> Option<(u16, u16)> {
 
 /// Lets the caller talk with a process until it ends. `first` is what it has written already.
 async fn converse(process: Process, duplex: Duplex, first: Option<Piece>, hang_up: bool) -> Result<Relayed> {
-    let put = |input| match input {
-        Input::Bytes(bytes) => Put::Bytes(bytes),
-        Input::End => Put::End,
-        Input::Size { columns, rows } => Put::Size { columns, rows },
-    };
-    let wrap = |piece| match piece {
-        Piece::Out(bytes) => Output { error: false, bytes },
-        Piece::Error(bytes) => Output { error: true, bytes },
-    };
     let Duplex { input, output } = duplex;
     // An empty piece says that it runs: what is quiet for long can be talked with all the same. A caller who has gone is
     // noticed below.
     let _ = output.send(first.map_or_else(Output::default, wrap)).await;
     relay(process, input, output, put, wrap, hang_up).await
+}
+
+/// As [`converse`], where the process has no terminal of its own: its lines end as the caller's terminal wants them, and
+/// Ctrl-c, which reaches no process, leaves. `None`: the caller has left so.
+async fn converse_plainly(process: Process, duplex: Duplex) -> Result<Option<Relayed>> {
+    let left = CancellationToken::new();
+    let Duplex { input, output } = duplex;
+    let _ = output.send(Output::default()).await;
+    let leaving = left.clone();
+    let put_or_leave = move |input| {
+        if matches!(&input, Input::Bytes(bytes) if bytes.contains(&INTERRUPT)) {
+            leaving.cancel();
+        }
+        put(input)
+    };
+    let with_returns = |piece| {
+        let Output { error, bytes } = wrap(piece);
+        Output { error, bytes: returned(&bytes) }
+    };
+    tokio::select! {
+        biased;
+        () = left.cancelled() => Ok(None),
+        relayed = relay(process, input, output, put_or_leave, with_returns, false) => relayed.map(Some),
+    }
+}
+
+fn put(input: Input) -> Put {
+    match input {
+        Input::Bytes(bytes) => Put::Bytes(bytes),
+        Input::End => Put::End,
+        Input::Size { columns, rows } => Put::Size { columns, rows },
+    }
+}
+
+fn wrap(piece: Piece) -> Output {
+    match piece {
+        Piece::Out(bytes) => Output { error: false, bytes },
+        Piece::Error(bytes) => Output { error: true, bytes },
+    }
+}
+
+/// Every line feed behind a carriage return, as a terminal in raw mode needs it.
+fn returned(bytes: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    for (i, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' && (i == 0 || bytes[i - 1] != b'\r') {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_as_a_raw_terminal_wants_them() {
+        assert_eq!(returned(b"a\nb\r\n\nc"), "a\r\nb\r\n\r\nc");
+        assert_eq!(returned(b""), "");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, converse, first_size, need_terminal};
+use super::{Chosen, converse, converse_plainly, first_size, need_terminal};
 use crate::base::Result;
 use crate::gate::{Context, Method, Operation, Preview, Spec, Talk, Target};
 use crate::kube::exec::debug::ended_with;
@@ -132,9 +132,17 @@ impl Operation for ContainerAttach {
             tty: container.tty,
         };
         let process = Process::start(&pod.cluster, &command).await?;
-        let relayed = converse(process, duplex, None, false).await?;
-        let code = relayed.exit.code(&["attach".to_owned()])?;
-        let exit_code = ended_with(pod, &container.name).await.unwrap_or(code);
+        let relayed = match container.tty {
+            true => Some(converse(process, duplex, None, false).await?),
+            false => converse_plainly(process, duplex).await?,
+        };
+        let exit_code = match relayed {
+            Some(relayed) => {
+                let code = relayed.exit.code(&["attach".to_owned()])?;
+                ended_with(pod, &container.name).await.unwrap_or(code)
+            }
+            None => 0,
+        };
         cx.note("exit_code", exit_code);
         Ok(ContainerShellOutput { exit_code, pod: pod.name.clone(), container: container.name.clone() })
     }

@@ -30,9 +30,9 @@ pub fn pane() -> TablePane<Messages> {
 fn columns() -> Arc<[Column]> {
     [
         Column::new("FROM", ColumnKind::Text).rank(1),
-        Column::new("TO", ColumnKind::Text).rank(4),
-        Column::new("AS", ColumnKind::Status).rank(3),
-        Column::new("TEXT", ColumnKind::Text).rank(1),
+        Column::new("TO", ColumnKind::Text).rank(6),
+        Column::new("AS", ColumnKind::Status).rank(4),
+        Column::new("TEXT", ColumnKind::Text).rank(0),
         Column::new("ABOUT", ColumnKind::Text).rank(5),
         Column::new("SAID", ColumnKind::Age).rank(2),
     ]

@@ -1,55 +1,16 @@
 //! Where in a manifest a field is written.
 
 use super::document::{Document, indent};
-
-/// One step of a path.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Key(String),
-    Index(usize),
-}
-
-/// Reads `spec.containers[0].image`, `metadata.labels["app.kubernetes.io/name"]`, `a\.b.c` and `/spec/replicas`.
-fn steps(path: &str) -> Vec<Step> {
-    let number_or_key = |word: String| word.parse().map_or(Step::Key(word), Step::Index);
-    if let Some(pointer) = path.strip_prefix('/') {
-        return pointer
-            .split('/')
-            .map(|word| number_or_key(word.replace("~1", "/").replace("~0", "~")))
-            .collect();
-    }
-    let (mut all, mut word) = (Vec::new(), String::new());
-    let mut rest = path.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => word.extend(rest.next()),
-            '.' | '[' => {
-                let whole = std::mem::take(&mut word);
-                all.extend((!whole.is_empty()).then(|| number_or_key(whole)));
-                if c == '[' {
-                    let inner: String = rest.by_ref().take_while(|c| *c != ']').collect();
-                    let bare = inner.trim_matches(['"', '\'']);
-                    all.push(match inner.parse() {
-                        Ok(index) => Step::Index(index),
-                        Err(_) => Step::Key(bare.to_owned()),
-                    });
-                }
-            }
-            c => word.push(c),
-        }
-    }
-    all.extend((!word.is_empty()).then(|| number_or_key(word)));
-    all
-}
+use crate::rows::path::{Path, Step};
 
 /// The line of a block-style YAML document on which the field is written; `None` where it has no such field.
 pub fn line_of(document: &Document, path: &str) -> Option<usize> {
-    let steps = steps(path);
+    let path = Path::parse_any(path).ok()?;
     let (mut from, mut to) = (0, document.len());
     // The column at which the keys or items of the block begin. The first line of an item has its dash before it.
     let mut item = None;
     let mut found = None;
-    for step in &steps {
+    for step in path.steps() {
         let text = |i: usize| document.line(i);
         let solid = |i: &usize| !text(*i).trim().is_empty() && !text(*i).trim_start().starts_with('#');
         let first = (from..to).find(solid)?;
@@ -61,11 +22,16 @@ pub fn line_of(document: &Document, path: &str) -> Option<usize> {
         };
         let wanted = |rest: &str| match step {
             Step::Key(key) => is_key(rest, key),
-            Step::Index(_) => rest.starts_with('-'),
+            _ => rest.starts_with('-'),
         };
         let at = match step {
             Step::Key(_) => (first..to).find(|i| solid(i) && own(*i).is_some_and(wanted))?,
-            Step::Index(n) => (first..to).filter(|i| own(*i).is_some_and(wanted)).nth(*n)?,
+            Step::Index(n) => {
+                let n = usize::try_from(*n).ok()?;
+                (first..to).filter(|i| own(*i).is_some_and(wanted)).nth(n)?
+            }
+            // What leads to several places has no line of its own.
+            _ => return None,
         };
         let ends = |i: &usize| {
             let depth = indent(text(*i));
@@ -76,7 +42,7 @@ pub fn line_of(document: &Document, path: &str) -> Option<usize> {
         to = (at + 1..to).find(ends).unwrap_or(to);
         (from, item) = match step {
             Step::Key(_) => (at + 1, None),
-            Step::Index(_) => {
+            _ => {
                 let behind = text(at)[column + 1..].trim_start();
                 (at, Some((at, text(at).len() - behind.len())))
             }
@@ -113,8 +79,8 @@ mod tests {
             ("spec.containers", "containers:"),
             ("spec.containers[0].image", "image: a:1"),
             ("spec.containers[0].name", "- name: app"),
-            ("spec.containers.1", "- image: b:2"),
-            ("spec.containers.1.image", "- image: b:2"),
+            ("spec.containers[1]", "- image: b:2"),
+            ("spec.containers[1].image", "- image: b:2"),
             ("/spec/containers/1/name", "name: side"),
             ("spec.containers[0].ports[1].containerPort", "- containerPort: 81"),
             ("spec.nodeName", "nodeName: n1"),

@@ -99,13 +99,20 @@ impl Grid {
         }
     }
 
+    /// The table has other columns: where the old ones stood on the screen means nothing any more.
+    fn take_columns(&mut self) {
+        self.columns = self.columns_of(self.table.columns());
+        self.placed.clear();
+        self.sort_choice = None;
+    }
+
     /// Shows these columns, in this order, and the others in the wide layout only.
     pub fn arrange(&mut self, specs: Vec<ColumnSpec>, cx: &mut Cx<'_>) {
         if self.arrangement == specs {
             return;
         }
         self.arrangement = specs;
-        self.columns = self.columns_of(self.table.columns());
+        self.take_columns();
         for (_, row) in self.table.slots().iter() {
             self.columns.grow(row);
         }
@@ -245,7 +252,7 @@ impl Grid {
     pub fn apply(&mut self, delta: TableDelta, origin: Option<&str>, cx: &mut Cx<'_>) {
         let changes = self.table.apply(delta, origin);
         if changes.columns {
-            self.columns = self.columns_of(self.table.columns());
+            self.take_columns();
             for (_, row) in self.table.slots().iter() {
                 self.columns.grow(row);
             }

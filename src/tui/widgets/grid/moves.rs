@@ -294,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn fewer_columns_than_are_drawn_harm_nothing() {
+        let area = Rect::new(0, 0, 60, 10);
+        let mut stage = Stage::new(vec![]);
+        let mut grid = grid(&mut stage, area);
+        assert_eq!(grid.column_names(), ["NAME", "COUNT", "WORD"]);
+        let fewer: Arc<[Column]> = [Column::new("WORD", ColumnKind::Text)].into();
+        let delta = TableDelta { reset: true, columns: Some(fewer), ..TableDelta::default() };
+        stage.with(|cx| grid.apply(delta, None, cx));
+        assert!(grid.wake(stage.now).is_none() && grid.column_names().is_empty(), "nothing is placed yet");
+        grid.layout(area, stage.now);
+        assert_eq!(grid.column_names(), ["NAME", "WORD"]);
+    }
+
+    #[test]
     fn columns_are_arranged_as_a_person_wants_them() {
         let area = Rect::new(0, 0, 60, 10);
         let mut stage = Stage::new(vec![]);
