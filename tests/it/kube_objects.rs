@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use quarterdeck::base::Code;
-use quarterdeck::kube::objects::{apply, edit, manifest, place::Place, plan, scale, yaml};
+use quarterdeck::kube::objects::{apply, edit, manifest, place::Place, plan, restart, scale, yaml};
 use quarterdeck::kube::{Clusters, Options};
 use serde_json::{Value, json as value};
 
@@ -428,6 +428,62 @@ async fn what_a_dry_run_shows_is_what_happens() {
     scale::run(&place, 6, None).await.unwrap();
     let (_, now) = live(&document).await;
     assert_eq!(planned.after, yaml::to_yaml(&value!({"spec": {"replicas": now["spec"]["replicas"]}})));
+}
+
+/// A deployment whose pods crash has another status every second: what is decided about it must hold all the same, and
+/// must not once anything else of it has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_voids_no_decision_and_all_else_does() {
+    let bed = Bed::shared();
+    let kubectl = |arguments: &[&str]| tokio::task::block_in_place(|| bed.kubectl(arguments, None));
+    tokio::task::block_in_place(|| {
+        bed.namespace("decided");
+        bed.kubectl(&["apply", "-n", "decided", "-f", "-"], WORKLOADS.split("---").next());
+    });
+    let clusters = Clusters::new(Options { kubeconfig: Some(bed.kubeconfig.clone()), ..Options::default() });
+    let cluster = clusters.get(None).unwrap();
+    let resource = cluster.resolve("deployments").await.unwrap();
+    let place = Place::at(cluster, resource, Some("decided"), "web");
+    let revision = || {
+        kubectl(&["get", "deployment", "web", "-n", "decided", "-o", "jsonpath={.metadata.resourceVersion}"])
+    };
+    let status = || {
+        let before = revision();
+        let patch = r#"{"status":{"collisionCount":7}}"#;
+        kubectl(&[
+            "patch",
+            "deployment",
+            "web",
+            "-n",
+            "decided",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            patch,
+        ]);
+        assert_ne!(before, revision(), "the status was written");
+    };
+    wait_until(30, "the rollout to be over", || {
+        kubectl(&["get", "deployment", "web", "-n", "decided", "-o", "jsonpath={.status.readyReplicas}"])
+            == "2"
+    });
+    let scaled = scale::plan(&place, 4).await.unwrap().seen.unwrap();
+    let restarted = restart::plan(&place).await.unwrap().seen.unwrap();
+    let content = |revision: &str| revision.split_once('+').unwrap().1.to_owned();
+    assert_eq!(content(&scaled.revision), content(&restarted.revision));
+    status();
+    let again = scale::plan(&place, 4).await.unwrap().seen.unwrap();
+    assert_ne!(scaled, again, "the resource version is told too");
+    let done = scale::run(&place, 4, Some(&scaled)).await.unwrap();
+    assert_eq!((done.before, done.after), (2, 4));
+    // Now its specification is another.
+    let refused = restart::run(&place, Some(&restarted), jiff::Timestamp::now()).await.unwrap_err();
+    assert_eq!(refused.code, Code::Conflict, "{refused}");
+    let seen = scale::plan(&place, 1).await.unwrap().seen.unwrap();
+    kubectl(&["annotate", "deployment", "web", "-n", "decided", "note=mind"]);
+    let refused = scale::run(&place, 1, Some(&seen)).await.unwrap_err();
+    assert_eq!(refused.code, Code::Conflict, "{refused}");
+    assert_eq!(field(bed, "decided", "deployment/web", "{.spec.replicas}"), "4");
 }
 
 fn shown(mut object: Value, place: &Place) -> String {

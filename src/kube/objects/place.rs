@@ -40,9 +40,13 @@ impl Seen {
     }
 
     /// As [`Seen::of`], for what is the same however its status changes: a change of such an object is previewed and
-    /// decided about while its controller writes its status every second.
+    /// decided about while its controller writes its status every second. What has no status of its own, such as a
+    /// Secret, is told by its resourceVersion alone.
     pub fn settled(object: &Value, resource: &Resource) -> Self {
         let Self { uid, revision } = Self::of(object);
+        if !resource.subresources.iter().any(|s| &**s == "status") {
+            return Self { uid, revision };
+        }
         Self { uid, revision: format!("{revision}+{}", content(object, resource)) }
     }
 }
