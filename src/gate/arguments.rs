@@ -21,8 +21,7 @@ pub(in crate::gate) fn check(operation: &str, schema: &Value, arguments: &Value)
         let names: Vec<&str> = properties.keys().map(String::as_str).collect();
         return Err(unknown(operation, wrong, &names));
     }
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    if let Some(missing) = required.filter_map(Value::as_str).find(|name| !given.contains_key(*name)) {
+    if let Some(missing) = missing(schema, given) {
         return Err(Error::invalid(format!("the argument {missing:?} is missing")).next(takes(operation)));
     }
     for (name, value) in given {
@@ -35,6 +34,12 @@ pub(in crate::gate) fn check(operation: &str, schema: &Value, arguments: &Value)
             .map_err(|message| Error::invalid(message).next(takes(operation)))?;
     }
     Ok(())
+}
+
+/// The first property that a schema requires and that is not given.
+fn missing<'a>(schema: &'a Value, given: &serde_json::Map<String, Value>) -> Option<&'a str> {
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    required.filter_map(Value::as_str).find(|name| !given.contains_key(*name))
 }
 
 /// What is wrong within a list or an object that is of the right type itself, with the path to it.
@@ -59,8 +64,7 @@ fn inside(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(),
             items.iter().enumerate().try_for_each(|(i, item)| each(schema, item, format!("{path}[{i}]")))
         }
         (Value::Object(given), _, Some(properties)) => {
-            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-            if let Some(name) = required.filter_map(Value::as_str).find(|name| !given.contains_key(*name)) {
+            if let Some(name) = missing(schema, given) {
                 return Err(format!("\"{path}.{name}\" is missing"));
             }
             given.iter().try_for_each(|(name, value)| match properties.get(name) {

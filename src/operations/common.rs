@@ -12,7 +12,7 @@ use crate::base::{Error, Result};
 use crate::gate::{Context, Diff, Preview, Target, TargetVersion};
 use crate::kube::objects::{Plan, Seen};
 use crate::kube::{Cluster, Kinds};
-use crate::rows::path::Path;
+use crate::rows::path::{Path, is_path};
 
 /// Puts the current context's name where no cluster was named.
 pub fn fill_cluster(deck: &Deck, cluster: &mut Option<String>) -> Result<Arc<Cluster>> {
@@ -206,11 +206,9 @@ pub async fn preview(target: Target, plan: Plan) -> Result<Preview> {
     })
 }
 
-/// An error where a path leads nowhere in an object. A column's name, which has no small letters, is no path.
+/// An error where a path leads nowhere in an object. A column's name is no path.
 pub fn has_field(object: &Value, field: Option<&str>) -> Result<()> {
-    let Some(field) = field.filter(|f| f.contains(|c: char| c.is_lowercase() || c == '/')) else {
-        return Ok(());
-    };
+    let Some(field) = field.filter(|f| is_path(f)) else { return Ok(()) };
     let path = Path::parse_any(field).map_err(|e| Error::invalid(e.to_string()))?;
     match path.find(object).is_empty() {
         false => Ok(()),

@@ -31,6 +31,11 @@ pub enum Step {
     Having(Vec<String>),
 }
 
+/// Whether a word for a field is a path in a manifest, and not a column of a table: those have no small letters.
+pub fn is_path(field: &str) -> bool {
+    field.contains(|c: char| c.is_lowercase() || c == '/')
+}
+
 /// A path that is read once, to be followed in many objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path(Vec<Step>);

@@ -14,6 +14,7 @@ use crate::base::{Actor, SafeText};
 use crate::bus::{CallEvent, CallPhase, Event, Level, Message};
 use crate::gate::{Effect, OperationInfo};
 use crate::rows::RowKey;
+use crate::rows::path::is_path;
 
 /// How one gets out of a read-only session.
 pub const READ_ONLY: &str =
@@ -70,6 +71,11 @@ pub struct ClusterInfo {
 }
 
 impl ClusterInfo {
+    /// Takes how the server was when it was last asked.
+    pub fn seen_as(&mut self, other: &Self) {
+        (self.up, self.latency_ms, self.version) = (other.up, other.latency_ms, other.version.clone());
+    }
+
     /// From the columns of `cluster_list`, by their names.
     pub fn told(name: CompactString, text: impl Fn(&str) -> CompactString) -> Self {
         let version = text("VERSION");
@@ -179,10 +185,9 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// A field of the manifest, and not a column of a table: those have no small letters.
+    /// A field of the manifest, and not a column of a table.
     pub fn path(&self) -> Option<&str> {
-        let path = self.field.contains(|c: char| c.is_lowercase() || c == '/');
-        path.then_some(&*self.field)
+        is_path(&self.field).then_some(&*self.field)
     }
 }
 

@@ -68,9 +68,14 @@ const STREAMS: usize = 100;
 /// A longer line is cut.
 const LINE: usize = 2_000;
 
-/// What a kubelet writes in place of the log of an instance that its runtime has thrown away
-/// (`GetContainerLogs` in `pkg/kubelet/kuberuntime`).
-const THROWN_AWAY: &str = "unable to retrieve container logs for ";
+/// Whether a kubelet says this in place of the log of an instance that is thrown away: its container
+/// (`GetContainerLogs` in `pkg/kubelet/kuberuntime`), or only the file of its log by then (`ReadLogs` in
+/// `k8s.io/cri-client/pkg/logs`).
+pub fn is_thrown_away(text: &str) -> bool {
+    ["unable to retrieve container logs for ", "failed to try resolving symlinks in path ", "failed to open log file "]
+        .iter()
+        .any(|said| text.starts_with(said))
+}
 
 impl Query {
     fn is_filtered(&self) -> bool {
@@ -240,7 +245,7 @@ async fn instance(scope: &Scope, query: &Query, previous: bool, source: Arc<Line
         }
         for line in batch.drain(..) {
             let Line::Text { time, text, .. } = line else { continue };
-            if time.is_none() && text.starts_with(THROWN_AWAY) {
+            if time.is_none() && is_thrown_away(&text) {
                 found.thrown_away = true;
                 continue;
             }

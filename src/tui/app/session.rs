@@ -48,7 +48,10 @@ impl Reread {
 
 #[derive(Default)]
 pub(super) struct Session {
-    clusters: Option<Ticket>,
+    /// The reading of the clusters' names, and the one of how they are: that of the names may come again while servers
+    /// that do not answer are waited for.
+    names: Option<Ticket>,
+    states: Option<Ticket>,
     /// Sets of contexts that were gone to by globs or as `all`, and what each of them is.
     pub(super) sets: BTreeMap<String, Vec<CompactString>>,
     /// When every cluster was asked how it is.
@@ -99,13 +102,15 @@ impl App {
     /// Reads the clusters once. Watching them asks every server again and again, which is for the pane that
     /// shows them. Offline gives the names at once; how the servers are follows.
     fn read_clusters(&mut self, offline: bool) {
-        if !offline {
+        let ticket = self.next_ticket();
+        if offline {
+            self.session.names = Some(ticket);
+        } else {
+            self.session.states = Some(ticket);
             self.session.asked = Some(self.clock.now());
         }
         if self.shared.has_operation("cluster_list") {
-            let ticket = self.next_ticket();
             self.executor.call(None, ticket, Request::new("cluster_list", json!({ "offline": offline })));
-            self.session.clusters = Some(ticket);
         }
     }
 
@@ -113,8 +118,9 @@ impl App {
     pub(super) fn learn_clusters(&mut self, mut known: Vec<ClusterInfo>) {
         known.sort_by(|a, b| a.name.cmp(&b.name));
         for cluster in known.iter_mut().filter(|c| c.up.is_none()) {
-            let before = self.shared.known_clusters.iter().find(|c| c.name == cluster.name);
-            cluster.up = before.and_then(|c| c.up);
+            if let Some(before) = self.shared.known_clusters.iter().find(|c| c.name == cluster.name) {
+                cluster.seen_as(before);
+            }
         }
         let first = self.shared.known_clusters.is_empty();
         self.shared.known_clusters = known;
@@ -342,16 +348,24 @@ impl App {
             if let Some(output) = output {
                 self.tell_workspaces(&output);
             }
-        } else if session.clusters == Some(ticket) {
+        } else if session.names == Some(ticket) {
             if let Some(output) = output {
                 let first = self.shared.known_clusters.is_empty();
                 self.learn_clusters(clusters(&output));
                 // Where there are none, none can be asked how it is.
                 if first && !self.shared.known_clusters.is_empty() {
                     self.read_clusters(false);
-                } else {
-                    self.ask_those_down_again();
                 }
+            }
+        } else if session.states == Some(ticket) {
+            if let Some(output) = output {
+                // Which contexts there are was perhaps read again since these servers were asked.
+                for seen in clusters(&output) {
+                    if let Some(known) = self.shared.known_clusters.iter_mut().find(|c| c.name == seen.name) {
+                        known.seen_as(&seen);
+                    }
+                }
+                self.ask_those_down_again();
             }
         } else if session.setup == Some(ticket) {
             if let Some(output) = output {

@@ -23,6 +23,7 @@ use super::events::EventRow;
 use super::look::{EventQuery, list_events};
 use super::place::{List, Place};
 use crate::base;
+use crate::kube::logs::read::is_thrown_away;
 use crate::kube::{Call, Error, Resource};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -232,7 +233,7 @@ async fn last_words(place: &Place, report: &mut Report) {
         let text = String::from_utf8_lossy(&answer.body);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         // The node says so in place of a log that it has thrown away.
-        if !lines.is_empty() && !text.starts_with("unable to retrieve container logs") {
+        if !lines.is_empty() && !is_thrown_away(&text) {
             finding.evidence.push(format!("its log ends: {}", lines.join(" ⏎ ")));
         }
     }
