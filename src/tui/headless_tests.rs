@@ -23,6 +23,9 @@ struct Fake {
     requests: Mutex<Vec<Request>>,
     senders: Mutex<Vec<TableSender>>,
     rows: Mutex<Vec<Arc<Row>>>,
+    /// Names of the contexts, and whether the servers may answer.
+    contexts: Mutex<Vec<&'static str>>,
+    servers: tokio::sync::Semaphore,
 }
 
 impl Fake {
@@ -32,12 +35,29 @@ impl Fake {
             requests: Mutex::default(),
             senders: Mutex::default(),
             rows: Mutex::new(rows),
+            contexts: Mutex::default(),
+            servers: tokio::sync::Semaphore::new(0),
         })
     }
 
     fn asked(&self, operation: &str) -> Vec<Value> {
         let requests = self.requests.lock();
         requests.iter().filter(|r| r.operation == operation).map(|r| r.arguments.clone()).collect()
+    }
+
+    /// What `cluster_list` says: of servers that were asked, the state comes when they may answer.
+    async fn clusters(&self, offline: bool) -> Value {
+        let names = self.contexts.lock().clone();
+        if !offline {
+            self.servers.acquire().await.unwrap().forget();
+        }
+        let state = |name: &&str| match (offline, *name == "dead") {
+            (true, _) => "–",
+            (false, true) => "Unreachable",
+            (false, false) => "Ready",
+        };
+        let rows: Vec<Value> = names.iter().map(|n| json!([n, state(n), "–", "–"])).collect();
+        json!({ "columns": ["NAME", "STATUS", "VERSION", "LATENCY"], "rows": rows })
     }
 
     fn send(&self, delta: TableDelta) {
@@ -81,6 +101,7 @@ impl Transport for Fake {
             "resource_get" if request.arguments["kind"] == "deployments.apps" => {
                 json!({ "text": "{\"matchLabels\":{\"app\":\"web\"}}" })
             }
+            "cluster_list" => self.clusters(request.arguments["offline"] == true).await,
             "resource_get" => json!({ "text": "kind: Pod\nspec:\n  nodeName: n1\n  priority: 0\n" }),
             _ => json!({}),
         };
@@ -113,7 +134,8 @@ impl Transport for Fake {
     }
 
     fn catalogue(&self) -> Arc<[OperationInfo]> {
-        let names = ["pod_list", "resource_list", "resource_get", "resource_delete", "focus_set"];
+        let names =
+            ["pod_list", "resource_list", "resource_get", "resource_delete", "focus_set", "cluster_list"];
         names
             .iter()
             .map(|name| OperationInfo {
@@ -164,6 +186,20 @@ async fn it_opens_on_pods_sorted_by_namespace_and_natural_name() {
     assert_eq!(order(&text, &["web-10", "web-2", "api-1"]), ["api-1", "web-2", "web-10"]);
     assert!(text.contains("NAMESPACE↑"), "{text}");
     assert_eq!(fake.asked("pod_list"), [json!({ "all_namespaces": true })]);
+}
+
+/// The names may be read again while slow servers are waited for: how those are is learnt all the same.
+#[tokio::test]
+async fn what_servers_say_is_taken_though_the_contexts_were_read_again_meanwhile() {
+    let fake = Fake::new(shop());
+    *fake.contexts.lock() = vec!["eu-1", "dead", "gone"];
+    let mut screen = start(&fake, 160, 24);
+    screen.until(|_| fake.asked("cluster_list").len() == 2).await.unwrap();
+    *fake.contexts.lock() = vec!["eu-1", "dead"];
+    fake.bus.publish(Event::Contexts);
+    screen.until(|s| fake.asked("cluster_list").len() == 3 && s.contains("2 clusters")).await.unwrap();
+    fake.servers.add_permits(1);
+    screen.until(|s| s.contains("2 clusters") && s.contains("1 down")).await.unwrap();
 }
 
 #[tokio::test]

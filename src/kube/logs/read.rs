@@ -72,9 +72,13 @@ const LINE: usize = 2_000;
 /// (`GetContainerLogs` in `pkg/kubelet/kuberuntime`), or only the file of its log by then (`ReadLogs` in
 /// `k8s.io/cri-client/pkg/logs`).
 pub fn is_thrown_away(text: &str) -> bool {
-    ["unable to retrieve container logs for ", "failed to try resolving symlinks in path ", "failed to open log file "]
-        .iter()
-        .any(|said| text.starts_with(said))
+    [
+        "unable to retrieve container logs for ",
+        "failed to try resolving symlinks in path ",
+        "failed to open log file ",
+    ]
+    .iter()
+    .any(|said| text.starts_with(said))
 }
 
 impl Query {
