@@ -1,6 +1,7 @@
 //! Has what a console runs from its start placed side by side: see `link/order`.
 
 use std::path::Path;
+use std::process::Command;
 use std::{env, error, fs};
 
 /// Names of functions, a line each.
@@ -19,8 +20,21 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         let script = Path::new(&env::var("OUT_DIR")?).join("start.ld");
         fs::write(&script, script_of(&fs::read_to_string(NAMES)?))?;
         println!("cargo:rustc-link-arg-bin=qd=-Wl,-T,{}", script.display());
+        if reads_packed() {
+            println!("cargo:rustc-link-arg-bin=qd=-Wl,-z,pack-relative-relocs");
+        }
     }
     Ok(())
+}
+
+/// Whether this machine's C library reads packed relocations, as glibc does from 2.36 on: those of `qd` take 0.9 MB of
+/// memory where they are not packed. An older one would refuse the program.
+fn reads_packed() -> bool {
+    let told = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok().map(|output| output.stdout);
+    let told = String::from_utf8(told.unwrap_or_default()).unwrap_or_default();
+    let version =
+        told.trim().strip_prefix("glibc 2.").and_then(|minor| minor.split('.').next()?.parse::<u32>().ok());
+    version.is_some_and(|minor| minor >= 36)
 }
 
 /// Adds to the linker's own script (GNU ld manual, "INSERT") an output section with the functions named.

@@ -51,6 +51,7 @@ mod preview;
 mod recorded;
 mod refusals;
 mod run;
+mod schema;
 mod settings;
 mod spec;
 pub mod talk;
@@ -73,5 +74,6 @@ pub use policy::Policy;
 #[cfg(test)]
 pub(crate) use policy::Ruling;
 pub use preview::{Diff, DiffLine, DiffOp, Preview, TargetVersion};
+pub use schema::Schema;
 pub use settings::Settings;
 pub use spec::{Effect, Held, Method, OperationInfo, Record, Right, Spec, System, Talk, Target};

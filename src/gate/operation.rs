@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::arguments;
 use super::client::Watch;
 use super::context::Context;
 use super::preview::Preview;
+use super::schema::Schema;
 use super::spec::{Effect, OperationInfo, Spec, Talk, Target};
 use crate::base::{Error, Result};
 
@@ -230,7 +231,8 @@ pub fn bind<D: Send + Sync + 'static>(
     definitions
         .into_iter()
         .map(|definition| {
-            Arc::new(Bound { definition, deck: deck.clone(), input: OnceLock::new() }) as Arc<dyn Callable>
+            Arc::new(Bound { definition, deck: deck.clone(), input: Schema::of(definition.input) })
+                as Arc<dyn Callable>
         })
         .collect()
 }
@@ -239,13 +241,7 @@ struct Bound<D: 'static> {
     definition: &'static Definition<D>,
     deck: Arc<D>,
     /// The schema of its arguments.
-    input: OnceLock<Value>,
-}
-
-impl<D> Bound<D> {
-    fn input(&self) -> &Value {
-        self.input.get_or_init(|| (self.definition.input)())
-    }
+    input: Schema,
 }
 
 impl<D: Send + Sync + 'static> Callable for Bound<D> {
@@ -265,8 +261,8 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
             watch: self.definition.watchable,
             preview: self.definition.previewable,
             terminal: spec.talk == Talk::Terminal,
-            input: (self.definition.input)(),
-            output: (self.definition.output)(),
+            input: Schema::of(self.definition.input),
+            output: Schema::of(self.definition.output),
         }
     }
 
@@ -279,7 +275,7 @@ impl<D: Send + Sync + 'static> Callable for Bound<D> {
     }
 
     fn normalize(&self, arguments: Value) -> Result<Normal> {
-        arguments::check(self.definition.spec.name, self.input(), &arguments)?;
+        arguments::check(self.definition.spec.name, &self.input, &arguments)?;
         (self.definition.normalize)(&self.deck, arguments)
     }
 

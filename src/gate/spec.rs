@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::schema::Schema;
 use crate::base::ids::{ApprovalId, CallId};
 
 /// How much an operation can do. The policy reads it; it must never be understated.
@@ -235,9 +235,9 @@ pub struct OperationInfo {
     pub terminal: bool,
     /// JSON Schema (2020-12) of the arguments. A property may carry `x-complete`: what to complete
     /// it with (`cluster`, `namespace`, `kind`, `name`).
-    pub input: Value,
+    pub input: Schema,
     /// JSON Schema (2020-12) of the result.
-    pub output: Value,
+    pub output: Schema,
 }
 
 /// What sort of system a target lives in.

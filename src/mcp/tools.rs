@@ -187,8 +187,8 @@ mod tests {
             watch: form.watchable,
             preview: form.previewable,
             terminal: false,
-            input: form.input(),
-            output: form.output(),
+            input: form.input().into(),
+            output: form.output().into(),
         };
         crate::operations::all().map(|definition| info(definition.form())).collect()
     }

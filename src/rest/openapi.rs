@@ -121,8 +121,8 @@ pub fn document(catalogue: &[OperationInfo]) -> Value {
 }
 
 fn operation(info: &OperationInfo, components: &mut Components) -> Value {
-    let input = components.adopt(&info.name, info.input.clone());
-    let output = components.adopt(&info.name, info.output.clone());
+    let input = components.adopt(&info.name, Value::clone(&info.input));
+    let output = components.adopt(&info.name, Value::clone(&info.output));
     let in_path = fields(&info.path);
     let takes_body = !matches!(info.method, Method::Get | Method::Delete);
     let mut parameters = Vec::new();

@@ -130,8 +130,8 @@ mod tests {
             watch: false,
             preview: false,
             terminal: false,
-            input: serde_json::Value::Null,
-            output: serde_json::Value::Null,
+            input: serde_json::Value::Null.into(),
+            output: serde_json::Value::Null.into(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::base::ids::CallId;
 use crate::base::text::is_harmful;
 use crate::base::{Actor, Error};
 use crate::bus::{Bus, Event, Message, MessageKind};
-use crate::gate::{Effect, Method, OperationInfo, Preview, Reply, Request, Target, Transport, Watch};
+use crate::gate::{Effect, Method, OperationInfo, Preview, Reply, Request, Schema, Target, Transport, Watch};
 use crate::rows::{
     Cell, Column, ColumnKind, Phase, Row, RowKey, SourceState, TableDelta, TableSender, Tone, feed,
 };
@@ -148,8 +148,8 @@ impl Transport for Fake {
                 watch: true,
                 preview: false,
                 terminal: false,
-                input: json!({}),
-                output: json!({}),
+                input: Schema::default(),
+                output: Schema::default(),
             })
             .collect()
     }

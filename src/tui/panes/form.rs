@@ -74,8 +74,8 @@ fn own(title: &str, input: Value) -> OperationInfo {
         watch: false,
         preview: true,
         terminal: false,
-        input,
-        output: Value::Null,
+        input: input.into(),
+        output: Value::Null.into(),
     }
 }
 
@@ -119,8 +119,9 @@ impl FormPane {
         shared: &Shared,
     ) -> Result<Self> {
         let mut pane = Self::new(operation, known, shared)?;
-        let whole = pane.info.input.clone();
-        hide(&mut pane.info.input, &OBJECT);
+        let mut asked = Value::clone(&pane.info.input);
+        hide(&mut asked, &OBJECT);
+        let whole = std::mem::replace(&mut pane.info.input, asked.into());
         pane.form = Form::new(&pane.info.input, known);
         let (name, about) = (pane.info.name.clone(), objects.clone());
         let verb = name.rsplit('_').next().unwrap_or_default().to_owned();

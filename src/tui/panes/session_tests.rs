@@ -33,8 +33,9 @@ fn operation(name: &str, effect: Weight) -> OperationInfo {
                 "namespace": { "type": "string", "x-complete": "namespace" }
             },
             "required": ["kind", "name"]
-        }),
-        output: Value::Null,
+        })
+        .into(),
+        output: Value::Null.into(),
     }
 }
 

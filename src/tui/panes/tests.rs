@@ -363,8 +363,9 @@ fn operation(name: &str, effect: Weight) -> OperationInfo {
                 "cascade": { "type": "string", "enum": ["background", "orphan"], "default": "background" }
             },
             "required": ["name"]
-        }),
-        output: Value::Null,
+        })
+        .into(),
+        output: Value::Null.into(),
     }
 }
 
