@@ -159,6 +159,9 @@ pub trait Pane: Send {
         None
     }
 
+    /// The time that `wake` named has come, of this pane or another.
+    fn woken(&mut self, _cx: &mut Cx<'_>) {}
+
     /// The texts of the row under the cursor by their columns' names, for `$COL-NAME` of a plugin.
     fn cells(&self, _now: Timestamp) -> Vec<(String, String)> {
         Vec::new()

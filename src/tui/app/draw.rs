@@ -156,6 +156,7 @@ impl App {
     /// The time that [`App::wake`] named has come.
     pub fn woken(&mut self) {
         self.session_due();
+        self.every_pane(|pane, cx| pane.woken(cx));
         self.soil(Dirty::Data);
     }
 }

@@ -396,6 +396,10 @@ impl<C: Content> Pane for TablePane<C> {
         self.sources.render(look, lines, buf);
     }
 
+    fn woken(&mut self, cx: &mut Cx<'_>) {
+        self.grid.woken(cx);
+    }
+
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
         let lines = if self.sources.are_several() { self.sources.wake(now) } else { None };
         self.grid.wake(now).into_iter().chain(lines).min()

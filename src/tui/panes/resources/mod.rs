@@ -422,6 +422,10 @@ impl Pane for Resources {
         if self.namespaced { self.query.namespaces.label() } else { "" }
     }
 
+    fn woken(&mut self, cx: &mut Cx<'_>) {
+        self.grid.woken(cx);
+    }
+
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
         let lines = if self.is_set() { self.sources.wake(now) } else { None };
         self.grid.wake(now).into_iter().chain(lines).min()

@@ -402,8 +402,25 @@ impl Grid {
         true
     }
 
+    /// The time that [`Grid::wake`] named has come. So much may have waited for a still hand that the order is made anew,
+    /// though no change comes any more.
+    pub fn woken(&mut self, cx: &mut Cx<'_>) {
+        self.settle(cx.now);
+        self.catch_up(cx);
+    }
+
+    /// Puts in what waited for a still hand.
+    fn settle(&mut self, now: Timestamp) {
+        if !self.is_still(now) && self.view.has_deferred() {
+            self.view.settle(&self.table, now.as_second());
+        }
+    }
+
     /// When the text of a visible age changes, or what waits for a still hand may move.
     pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.view.wants_rebuild() {
+            return Some(now);
+        }
         let settle = if self.view.has_deferred() { self.still_until } else { None };
         let ages: Vec<usize> = self
             .placed

@@ -61,9 +61,7 @@ impl Grid {
 
     /// Fits columns and scrolling to the area. The cursor's object stays on its line of the screen.
     pub fn layout(&mut self, area: Rect, now: Timestamp) {
-        if !self.is_still(now) && self.view.has_deferred() {
-            self.view.settle(&self.table, now.as_second());
-        }
+        self.settle(now);
         self.height = usize::from(area.height.saturating_sub(1));
         (self.placed, self.hidden_columns) = self.columns.place(area.width, self.wide, self.scroll);
         let line = self.position.saturating_sub(self.top);
@@ -242,6 +240,7 @@ impl Grid {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::HOLD;
     use super::*;
     use crate::rows::spec::ColumnSpec;
     use crate::rows::{Cell, Column, ColumnKind, Row, TableDelta, Tone};
@@ -305,6 +304,37 @@ mod tests {
         assert!(grid.wake(stage.now).is_none() && grid.column_names().is_empty(), "nothing is placed yet");
         grid.layout(area, stage.now);
         assert_eq!(grid.column_names(), ["NAME", "WORD"]);
+    }
+
+    #[test]
+    fn what_waited_for_a_still_hand_moves_in_the_end_however_much_it_is() {
+        let area = Rect::new(0, 0, 60, 10);
+        let mut stage = Stage::new(vec![]);
+        let mut grid = grid(&mut stage, area);
+        let row = |name: String| {
+            Arc::new(Row {
+                key: RowKey::new("", "", name),
+                cells: [Cell::Number(1), Cell::text("x")].into(),
+                tone: Tone::Normal,
+                uid: "".into(),
+            })
+        };
+        for part in [0..3_000, 3_000..6_000] {
+            let upserts = part.map(|i| row(format!("young-{i}"))).collect();
+            stage.with(|cx| grid.apply(TableDelta { upserts, ..TableDelta::default() }, None, cx));
+        }
+        assert_eq!(grid.shown(), 6_040);
+        // All of them go while a key is held, and then nothing comes any more.
+        grid.touched(stage.now);
+        let removed = (0..6_000).map(|i| RowKey::new("", "", format!("young-{i}"))).collect();
+        stage.with(|cx| grid.apply(TableDelta { removed, ..TableDelta::default() }, None, cx));
+        assert_eq!(grid.shown(), 6_040);
+        stage.now += HOLD * 2;
+        grid.layout(area, stage.now);
+        assert_eq!(grid.wake(stage.now), Some(stage.now));
+        stage.with(|cx| grid.woken(cx));
+        assert_eq!(grid.shown(), 40);
+        assert!(grid.wake(stage.now).is_none_or(|at| at > stage.now));
     }
 
     #[test]
