@@ -8,6 +8,7 @@ pub mod ids;
 pub mod json;
 pub mod paths;
 pub mod redact;
+pub mod revision;
 pub mod text;
 pub mod tty;
 
@@ -17,4 +18,5 @@ pub use config::Config;
 pub use error::{Code, Error, Result};
 pub use paths::Paths;
 pub use redact::Redactor;
+pub use revision::Revision;
 pub use text::SafeText;

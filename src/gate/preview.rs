@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::spec::Target;
+use crate::base::Revision;
 
 /// The state of the target that a preview was computed on. An approval is bound to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -19,32 +20,23 @@ pub struct TargetVersion {
 impl TargetVersion {
     /// Whether both are the same state: the same revision, or the same content of what counts.
     pub fn is_same(&self, other: &Self) -> bool {
-        let parts =
-            |version: &Self| version.revision.split([',', ';']).map(str::to_owned).collect::<Vec<_>>();
-        let (ours, theirs) = (parts(self), parts(other));
-        let same = |(a, b): (&String, &String)| {
-            let ((a, ours), (b, theirs)) = (halves(a), halves(b));
-            a == b || (!ours.is_empty() && ours == theirs)
-        };
+        let (ours, theirs) = (self.parts(), other.parts());
+        let same = |(a, b): (&Revision<'_>, &Revision<'_>)| a.is_same(*b);
         self.identity == other.identity && ours.len() == theirs.len() && ours.iter().zip(&theirs).all(same)
+    }
+
+    fn parts(&self) -> Vec<Revision<'_>> {
+        self.revision.split([',', ';']).map(Revision::of).collect()
     }
 
     /// What a decision is bound to: the content of what counts, where that is told, else the revision.
     pub(in crate::gate) fn bound(&self) -> Self {
-        let content = |part: &str| match halves(part) {
-            (revision, "") => revision.to_owned(),
-            (_, content) => content.to_owned(),
-        };
         let revision = self.revision.split_inclusive([',', ';']).map(|part| {
             let bare = part.trim_end_matches([',', ';']);
-            content(bare) + &part[bare.len()..]
+            Revision::of(bare).bound().to_owned() + &part[bare.len()..]
         });
         Self { identity: self.identity.clone(), revision: revision.collect() }
     }
-}
-
-fn halves(revision: &str) -> (&str, &str) {
-    revision.split_once('+').unwrap_or((revision, ""))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::describe::part::text;
 use super::drift::NOTED;
 use super::plan::comparable;
-use crate::base;
+use crate::base::{self, Revision};
 use crate::kube::{Call, Cluster, Clusters, Error, Resource};
 
 /// The only form of a list that is needed where names and owners are enough.
@@ -47,7 +47,8 @@ impl Seen {
         if !resource.subresources.iter().any(|s| &**s == "status") {
             return Self { uid, revision };
         }
-        Self { uid, revision: format!("{revision}+{}", content(object, resource)) }
+        let content = content(object, resource);
+        Self { uid, revision: Revision { version: &revision, content: &content }.to_string() }
     }
 }
 
@@ -123,10 +124,10 @@ impl Place {
     }
 
     fn is_revision(&self, live: &Value, now: &Seen, seen: &str) -> bool {
-        let (revision, settled) = seen.split_once('+').unwrap_or((seen, ""));
+        let revision = Revision::of(seen);
         seen.is_empty()
-            || revision == now.revision
-            || (!settled.is_empty() && settled == content(live, &self.resource))
+            || revision.version == now.revision
+            || (!revision.content.is_empty() && revision.content == content(live, &self.resource))
     }
 
     /// Fails if the object is not the one, or not in the state, that was seen.
