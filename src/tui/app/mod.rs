@@ -14,6 +14,7 @@ mod sets;
 mod tabs;
 mod talk;
 mod workspaces;
+mod told;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
