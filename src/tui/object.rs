@@ -45,6 +45,17 @@ impl ObjectRef {
         all
     }
 
+    /// The table of its kind, where it is, with the cursor on it.
+    pub fn in_its_table(&self) -> Route {
+        Route::Resources(Query {
+            kind: self.kind.clone(),
+            clusters: if self.cluster.is_empty() { Vec::new() } else { vec![self.cluster.clone()] },
+            namespaces: Namespaces::parse(&self.namespace),
+            select: Some(RowKey::new(&*self.cluster, &self.namespace, &self.name)),
+            ..Query::default()
+        })
+    }
+
     /// The same for the operations of what keeps it: those of Argo CD are for one kind, and take none.
     pub fn keeper_arguments(&self) -> Value {
         let mut arguments = self.arguments();

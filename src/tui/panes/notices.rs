@@ -11,7 +11,7 @@ use crate::gate::Request;
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::object::{ObjectRef, Route, TextKind};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::widgets::grid::Grid;
 
@@ -122,19 +122,7 @@ impl Content for Notices {
             return known.into();
         };
         match action.name {
-            "enter" => {
-                let about = object(selected);
-                cx.go(Route::Resources(Query {
-                    kind: about.kind.clone(),
-                    clusters: vec![about.cluster.clone()],
-                    namespaces: match about.namespace.as_str() {
-                        "" => Namespaces::All,
-                        name => Namespaces::One(name.into()),
-                    },
-                    select: Some(RowKey::new(&*about.cluster, &about.namespace, &about.name)),
-                    ..Query::default()
-                }));
-            }
+            "enter" => cx.go(object(selected).in_its_table()),
             "describe" => cx.go(Route::Text(TextKind::Describe, object(selected))),
             "delete" => {
                 if let Some(number) = number(selected) {

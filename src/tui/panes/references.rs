@@ -11,7 +11,7 @@ use crate::gate::Request;
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{GitOps, Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::object::{GitOps, ObjectRef, Route, TextKind};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::widgets::grid::Grid;
 
@@ -191,19 +191,7 @@ impl Content for References {
             "enter" if self.elsewhere && user != self.object => {
                 cx.flash(Flash::info("it is on another cluster").next(":ctx goes to one."));
             }
-            "enter" => {
-                let namespaces = match user.namespace.as_str() {
-                    "" => Namespaces::All,
-                    name => Namespaces::One(name.into()),
-                };
-                cx.go(Route::Resources(Query {
-                    kind: user.kind.clone(),
-                    clusters: if user.cluster.is_empty() { Vec::new() } else { vec![user.cluster.clone()] },
-                    namespaces,
-                    select: Some(RowKey::new(&*user.cluster, &user.namespace, &user.name)),
-                    ..Query::default()
-                }));
-            }
+            "enter" => cx.go(user.in_its_table()),
             "adjacent" => cx.go(Route::Adjacent(user)),
             "describe" => cx.go(Route::Text(TextKind::Describe, user)),
             "yaml" => cx.go(Route::Text(TextKind::Yaml, user)),

@@ -156,13 +156,7 @@ impl Content for Workloads {
         };
         match action.name {
             "enter" if object.plural() == "pods" => cx.go(Route::Containers(object)),
-            "enter" => cx.go(Route::Resources(Query {
-                kind: object.kind.clone(),
-                clusters: vec![object.cluster.clone()],
-                namespaces: Namespaces::One(object.namespace.clone()),
-                select: Some(crate::rows::RowKey::new(&*object.cluster, &object.namespace, &object.name)),
-                ..Query::default()
-            })),
+            "enter" => cx.go(object.in_its_table()),
             "describe" => cx.go(Route::Text(TextKind::Describe, object)),
             "yaml" => cx.go(Route::Text(TextKind::Yaml, object)),
             "edit" => cx.go(Route::Edit(object)),
