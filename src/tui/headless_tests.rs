@@ -60,6 +60,17 @@ impl Fake {
         json!({ "columns": ["NAME", "STATUS", "VERSION", "LATENCY"], "rows": rows })
     }
 
+    /// An agent points at a field of a pod in `shop`.
+    fn point(&self, agent: &str, pod: &str, field: &str) {
+        self.bus.publish(Event::Message(Message {
+            from: Actor::agent(agent),
+            kind: MessageKind::Point,
+            text: format!("see {field}"),
+            about: Some(json!({ "cluster": "eu-1", "kind": "pods", "namespace": "shop", "name": pod, "field": field })),
+            at: jiff::Timestamp::from_second(NOW).unwrap(),
+        }));
+    }
+
     fn send(&self, delta: TableDelta) {
         for sender in self.senders.lock().iter() {
             sender.merge(delta.clone());
@@ -236,16 +247,7 @@ async fn a_field_that_an_agent_points_at_is_gone_to_and_marked() {
     let fake = Fake::new(shop());
     let mut screen = start(&fake, 80, 24);
     screen.until(|s| s.contains("[3]")).await.unwrap();
-    let about = |field: &str| json!({ "cluster": "eu-1", "kind": "pods", "namespace": "shop", "name": "web-2", "field": field });
-    let point = |field: &str| {
-        fake.bus.publish(Event::Message(Message {
-            from: Actor::agent("helper"),
-            kind: MessageKind::Point,
-            text: format!("see {field}"),
-            about: Some(about(field)),
-            at: jiff::Timestamp::from_second(NOW).unwrap(),
-        }));
-    };
+    let point = |field: &str| fake.point("helper", "web-2", field);
     point("STATUS");
     screen.until(|s| s.contains("web-2 ◆")).await.unwrap();
     point("spec.priority");
@@ -253,8 +255,17 @@ async fn a_field_that_an_agent_points_at_is_gone_to_and_marked() {
     screen.press("<F3>");
     screen.until(|s| s.contains("  priority: 0 ◆") && s.contains("yaml(shop/pods/web-2)")).await.unwrap();
     screen.press("<F3>");
-    screen.until(|s| s.contains("under the cursor")).await.unwrap();
+    screen.until(|s| s.contains("2 of 2: helper: \"see STATUS\"") && s.contains("pods(shop)")).await.unwrap();
+    screen.press("<F3>");
+    screen.until(|s| s.contains("1 of 2: helper") && s.contains("  priority: 0 ◆")).await.unwrap();
     screen.press("<Esc>");
+    screen.until(|s| s.contains("pods(all)[3]")).await.unwrap();
+}
+
+#[tokio::test]
+async fn f3_goes_through_the_last_ten_pointers_and_a_new_one_comes_first() {
+    let fake = Fake::new(shop());
+    let mut screen = start(&fake, 80, 24);
     screen.until(|s| s.contains("[3]")).await.unwrap();
 }
 

@@ -22,6 +22,8 @@ pub const READ_ONLY: &str =
 
 /// How many lines the timeline keeps in memory; the audit log has them all.
 const TIMELINE: usize = 500;
+/// How many pointers F3 goes through.
+const POINTERS: usize = 10;
 
 /// The state that belongs to no single pane. Panes read it through `Cx` and `Look`; the
 /// application alone changes it.
@@ -48,7 +50,7 @@ pub struct Shared {
     pub timeline: VecDeque<Happening>,
     /// Why nothing can be written to the audit log, if so: changes are refused meanwhile.
     pub store_blocked: Option<String>,
-    /// Where an agent points, the newest last.
+    /// Where others point, the newest last, at most [`POINTERS`].
     pub pointers: Vec<Pointer>,
     /// The keys, for the help. The application puts its own here.
     pub keymap: Arc<Keymap>,
@@ -173,6 +175,8 @@ impl Mark {
 pub struct Pointer {
     pub from: Actor,
     pub cluster: CompactString,
+    /// Counts them: no two have the same.
+    pub number: u64,
     pub kind: CompactString,
     pub namespace: CompactString,
     pub name: CompactString,
@@ -187,6 +191,13 @@ pub struct Pointer {
 impl Pointer {
     /// A field of the manifest, and not a column of a table.
     pub fn path(&self) -> Option<&str> {
+    fn is_at_same_as(&self, other: &Self) -> bool {
+        let place = |p: &Self| {
+            (p.cluster.clone(), p.kind.clone(), p.namespace.clone(), p.name.clone(), p.field.clone())
+        };
+        place(self) == place(other)
+    }
+
         is_path(&self.field).then_some(&*self.field)
     }
 }
@@ -235,7 +246,7 @@ impl Shared {
             .or_else(|| self.kinds.iter().find(|k| k.is_path(&word)))
     }
 
-    /// Who points at an object of a kind, as [`Self::kind`] names it. What a pointer leaves open fits all.
+    /// Who points at an object of a kind, as [`Self::kind`] names it, the newest first. What a pointer leaves open fits all.
     pub fn pointers_at<'a, 'k>(
         &'a self,
         kind: &'k str,
@@ -245,7 +256,7 @@ impl Shared {
             word.is_empty() || word == kind || self.kind(word).is_some_and(|known| known.id == kind)
         };
         let fits = |given: &str, own: &str| given.is_empty() || own.is_empty() || given == own;
-        self.pointers.iter().filter(move |p| {
+        self.pointers.iter().rev().filter(move |p| {
             p.name == key.name
                 && fits(&p.namespace, &key.namespace)
                 && fits(&p.cluster, &key.cluster)
@@ -337,8 +348,8 @@ impl Shared {
         };
         let name = field("name");
         if !name.is_empty() && !message.from.same_as(&self.actor) {
-            self.pointers.retain(|p| !p.from.same_as(&message.from));
-            self.pointers.push(Pointer {
+            let pointer = Pointer {
+                number: self.pointers.last().map_or(0, |p| p.number + 1),
                 from: message.from.clone(),
                 cluster: field("cluster"),
                 kind: field("kind"),
@@ -348,7 +359,13 @@ impl Shared {
                 text: SafeText::new(&message.text),
                 at: message.at,
                 followed: false,
-            });
+            };
+            // Whoever points at the same again has something new to say of it.
+            self.pointers.retain(|p| !(p.from.same_as(&pointer.from) && p.is_at_same_as(&pointer)));
+            if self.pointers.len() >= POINTERS {
+                self.pointers.remove(0);
+            }
+            self.pointers.push(pointer);
         }
         self.happened(Happening {
             at: message.at,

@@ -7,10 +7,10 @@ use super::{App, Dirty};
 use crate::tui::action::Action;
 use crate::tui::chrome;
 use crate::tui::effect::Flash;
-use crate::tui::object::{ObjectRef, Route};
+use crate::tui::object::Route;
 use crate::tui::pane::Handled;
 use crate::tui::prompt::{Prompt, PromptKind, Typed, remember};
-use crate::tui::shared::{Pointer, READ_ONLY};
+use crate::tui::shared::READ_ONLY;
 
 impl App {
     /// Takes an event of the terminal.
@@ -245,51 +245,6 @@ impl App {
         if area.contains(at) && self.with(id, |pane, cx| pane.mouse(mouse, area, cx)) == Some(Handled::Yes) {
             self.soil(Dirty::Input);
         }
-    }
-
-    /// Goes to where an agent points.
-    fn show_me(&mut self) {
-        let Some(pointer) = self.shared.pointers.last_mut() else {
-            self.flash(Flash::info("nobody points at anything"));
-            return;
-        };
-        let again = std::mem::replace(&mut pointer.followed, true);
-        let pointer = pointer.clone();
-        self.soil(Dirty::Input);
-        let kind = self.resolve_kind(&pointer.kind);
-        let focus = self.top().map(|slot| slot.pane.focus()).unwrap_or_default();
-        // The pane that was opened for it makes room for the new one.
-        let same = again
-            && focus.kind.as_deref() == Some(&*kind)
-            && focus.cluster.as_deref().unwrap_or_default() == pointer.cluster;
-        let seen = focus.selected;
-        let is = |field: &str, value: &str| {
-            seen.as_ref().and_then(|seen| seen.get(field)?.as_str()).is_some_and(|seen| seen == value)
-        };
-        if is("name", &pointer.name)
-            && is("namespace", &pointer.namespace)
-            && is("kind", &kind)
-            && (pointer.cluster.is_empty() || is("cluster", &pointer.cluster))
-        {
-            self.flash(Flash::info("it is under the cursor"));
-            return;
-        }
-        if same && self.stack.len() > 1 {
-            self.stack.pop();
-        }
-        if let Some(field) = pointer.path() {
-            let Pointer { cluster, namespace, name, .. } = &pointer;
-            let object = ObjectRef::new(cluster.clone(), kind, namespace.clone(), name.clone());
-            return self.go(None, Route::Field(object, field.into()));
-        }
-        let query = crate::tui::object::Query {
-            kind,
-            clusters: if pointer.cluster.is_empty() { Vec::new() } else { vec![pointer.cluster.clone()] },
-            namespaces: crate::tui::object::Namespaces::parse(&pointer.namespace),
-            select: Some(crate::rows::RowKey::new(&*pointer.cluster, &pointer.namespace, &pointer.name)),
-            ..Default::default()
-        };
-        self.go(None, Route::Resources(query));
     }
 
     /// A question about what is under the cursor.

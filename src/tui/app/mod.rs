@@ -9,6 +9,7 @@ mod focus;
 mod input;
 mod own;
 mod perform;
+mod point;
 mod session;
 mod sets;
 mod tabs;
@@ -172,6 +173,7 @@ pub struct App {
     outbound: VecDeque<Outbound>,
     dirty: Dirty,
     /// When the last key was pressed; the start counts as one.
+    shown: point::Shown,
     pressed: Option<Timestamp>,
     quit: bool,
     drawn: draw::Drawn,
@@ -212,6 +214,7 @@ impl App {
             outbound: VecDeque::new(),
             dirty: Dirty::Everything,
             pressed: Some(options.clock.now()),
+            shown: point::Shown::default(),
             quit: false,
             drawn: draw::Drawn::default(),
             options,
