@@ -106,11 +106,15 @@ pub enum Effect {
         ticket: Ticket,
         text: String,
         suffix: &'static str,
+        /// The line to begin at, from 0; without one, where a text that comes again was left.
+        line: Option<usize>,
     },
     /// The text that somebody waits for under a ticket: see [`Cx::edited`].
     Edited {
         ticket: Ticket,
         result: Result<Option<String>>,
+        /// The line and the character at which the cursor stood.
+        at: (usize, usize),
     },
     Cancel(Ticket),
     /// Stops taking from a watch, or goes on.
@@ -204,14 +208,19 @@ impl<'a> Cx<'a> {
 
     /// Opens an editor on `text`: [`Message::Edited`].
     pub fn editor(&mut self, text: String, suffix: &'static str) -> Ticket {
+        self.editor_at(None, text, suffix)
+    }
+
+    /// The same, with the cursor on a line, counted from 0.
+    pub fn editor_at(&mut self, line: Option<usize>, text: String, suffix: &'static str) -> Ticket {
         let ticket = self.ticket();
-        self.effects.push(Effect::Editor { ticket, text, suffix });
+        self.effects.push(Effect::Editor { ticket, text, suffix, line });
         ticket
     }
 
     /// The built-in editor's answer to whoever called [`Cx::editor`]; the editor is closed by it.
-    pub fn edited(&mut self, ticket: Ticket, result: Result<Option<String>>) {
-        self.effects.push(Effect::Edited { ticket, result });
+    pub fn edited(&mut self, ticket: Ticket, result: Result<Option<String>>, at: (usize, usize)) {
+        self.effects.push(Effect::Edited { ticket, result, at });
     }
 
     /// Ends something asked for; its messages stop.

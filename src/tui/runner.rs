@@ -220,12 +220,12 @@ async fn outbound(app: &mut App, guard: &mut Guard, sources: &mut Sources) -> Re
         match outbound {
             Outbound::Copy(text) => guard.copy(&text)?,
             Outbound::Bell => guard.bell()?,
-            Outbound::Editor { ticket, text, suffix } => {
+            Outbound::Editor { ticket, text, suffix, line } => {
                 // Two readers of one terminal would share its keys between them.
                 if let Some(input) = sources.input.take() {
                     input.stop().await;
                 }
-                let result = guard.edit(&text, suffix);
+                let result = guard.edit(&text, suffix, line);
                 sources.input = Some(Input::start());
                 app.edited(ticket, result);
             }

@@ -132,11 +132,13 @@ impl Guard {
     /// from where blocking is allowed, with nobody else reading the terminal's input.
     ///
     /// Gives `None` if the file was closed as it was.
-    pub fn edit(&mut self, text: &str, suffix: &str) -> Result<Option<String>> {
+    pub fn edit(&mut self, text: &str, suffix: &str, line: Option<usize>) -> Result<Option<String>> {
         let command = editor(|name| std::env::var(name).ok())?;
         let file = Scratch::new(text, suffix)?;
         give_back();
-        let status = std::process::Command::new(&command[0]).args(&command[1..]).arg(&file.path).status();
+        let begin = line.filter(|_| takes_line(&command[0])).map(|line| format!("+{}", line + 1));
+        let status =
+            std::process::Command::new(&command[0]).args(&command[1..]).args(begin).arg(&file.path).status();
         let entered = enter(self.options);
         self.redraw()?;
         entered.map_err(lost)?;
@@ -226,6 +228,13 @@ fn editor(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<String>> {
 /// Whether an editor is set.
 pub fn has_editor() -> bool {
     editor(|name| std::env::var(name).ok()).is_ok()
+/// Whether an editor begins at the line of `+7` before its file: POSIX has it for vi, and these do the same.
+fn takes_line(program: &str) -> bool {
+    const TAKE: &[&str] =
+        &["vi", "vim", "nvim", "nano", "emacs", "emacsclient", "kak", "micro", "joe", "ne", "mg", "mcedit"];
+    Path::new(program).file_name().and_then(|name| name.to_str()).is_some_and(|name| TAKE.contains(&name))
+}
+
 }
 
 /// A file that only its owner can read, gone when it is dropped.

@@ -104,6 +104,8 @@ pub enum Outbound {
         ticket: Ticket,
         text: String,
         suffix: &'static str,
+        /// The line to begin at, from 0.
+        line: Option<usize>,
     },
     /// Leave the terminal to a command until the call is over, then call [`App::returned`].
     Terminal {

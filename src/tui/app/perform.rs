@@ -6,10 +6,17 @@ use crate::gate::{Reply, Request};
 use crate::tui::effect::{Effect, Flash, PaneId, Ticket};
 use crate::tui::object::Route;
 use crate::tui::pane::Pane;
+use crate::tui::panes::editor::EditorPane;
 use crate::tui::panes::{self, Opened};
 
 /// How deep one can drill before the oldest pane (and its watch) is given up.
 const DEEPEST: usize = 12;
+
+/// Tells whether a text is the one that was edited last, without keeping it.
+fn mark(text: &str) -> u64 {
+    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+}
 
 impl App {
     pub(super) fn perform(&mut self, owner: Option<PaneId>, effects: Vec<Effect>) {
@@ -27,15 +34,22 @@ impl App {
             Effect::Timer { ticket, after } => self.executor.timer(owner, ticket, after),
             Effect::Cancel(ticket) => self.executor.cancel(ticket),
             Effect::Hold(ticket, held) => self.executor.hold(ticket, held),
-            Effect::Editor { ticket, text, suffix } => {
+            Effect::Editor { ticket, text, suffix, line } => {
                 self.session.editing = owner;
                 if self.options.own_editor {
-                    self.outbound.push_back(Outbound::Editor { ticket, text, suffix });
+                    self.outbound.push_back(Outbound::Editor { ticket, text, suffix, line });
                 } else {
-                    self.push_layer(Box::new(panes::editor::EditorPane::new(ticket, &text, suffix)));
+                    let left = self.session.left.filter(|(left, _)| *left == mark(&text)).map(|(_, at)| at);
+                    let at = line.map(|line| (line, 0)).or(left);
+                    self.push_layer(Box::new(EditorPane::new(ticket, &text, suffix, at)));
                 }
             }
-            Effect::Edited { ticket, result } => {
+            Effect::Edited { ticket, result, at } => {
+                match (&result, &mut self.session.left) {
+                    (Ok(Some(text)), left) => *left = Some((mark(text), at)),
+                    (_, Some((_, left))) => *left = at,
+                    (_, None) => {}
+                }
                 self.close(owner);
                 self.edited(ticket, result);
             }

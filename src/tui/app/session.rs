@@ -82,6 +82,8 @@ pub(super) struct Session {
     pub published: Option<Value>,
     /// The pane that waits for the editor.
     pub editing: Option<PaneId>,
+    /// Which text was edited last, and where the cursor stood then.
+    pub left: Option<(u64, (usize, usize))>,
 }
 
 impl Session {

@@ -48,7 +48,9 @@ pub struct EditorPane {
 }
 
 impl EditorPane {
-    pub fn new(ticket: Ticket, text: &str, suffix: &str) -> Self {
+    /// `at`: the line and the character to begin at. Without them it is the first value below the comments at the top, if
+    /// there are such.
+    pub fn new(ticket: Ticket, text: &str, suffix: &str, at: Option<(usize, usize)>) -> Self {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let mut area = TextArea::new(lines);
         area.set_max_histories(HISTORY);
@@ -67,9 +69,29 @@ impl EditorPane {
             wrong: None,
             leaving: false,
         };
+        match at {
+            // A line without a place in it is begun at its words.
+            Some((line, 0)) => {
+                let indent = pane.area.lines().get(line).map_or(0, |l| l.len() - l.trim_start().len());
+                pane.jump(line, indent);
+            }
+            Some((line, column)) => pane.jump(line, column),
+            None => pane.pass_comments(),
+        }
         // A text that comes back with a mistake is opened where the mistake is.
         pane.check();
         pane
+    }
+
+    fn pass_comments(&mut self) {
+        let lines = self.area.lines();
+        let Some(row) = lines.iter().position(|line| !line.starts_with('#')).filter(|row| *row > 0) else {
+            return;
+        };
+        let value = lines[row].find(": ").map_or(0, |at| lines[row][..at + 2].chars().count());
+        if self.is_yaml {
+            self.jump(row, value);
+        }
     }
 
     fn whole(&self) -> String {
@@ -112,7 +134,7 @@ impl EditorPane {
         if !self.check() {
             return;
         }
-        cx.edited(self.ticket, Ok(self.is_changed().then(|| self.whole())));
+        self.done(self.is_changed().then(|| self.whole()), cx);
     }
 
     fn leave(&mut self, cx: &mut Cx<'_>) {
@@ -120,7 +142,12 @@ impl EditorPane {
             self.note = Some("Esc again throws your changes away".to_owned());
             return;
         }
-        cx.edited(self.ticket, Ok(None));
+        self.done(None, cx);
+    }
+
+    fn done(&self, text: Option<String>, cx: &mut Cx<'_>) {
+        let at = self.area.cursor();
+        cx.edited(self.ticket, Ok(text), (at.0, at.1));
     }
 
     /// To the next line that holds what is looked for, whatever the case; round at the end.

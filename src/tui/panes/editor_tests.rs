@@ -8,12 +8,12 @@ use crate::tui::panes::testing::Stage;
 const YAML: &str = "metadata:\n  name: api\nspec:\n  replicas: 3\n  evil: \"\u{202e}x\"\n";
 
 fn open(text: &str) -> (Stage, EditorPane) {
-    (Stage::new(vec![]), EditorPane::new(Ticket(7), text, ".yaml"))
+    (Stage::new(vec![]), EditorPane::new(Ticket(7), text, ".yaml", None))
 }
 
 fn result(stage: &mut Stage) -> Option<Result<Option<String>>> {
     stage.effects.drain(..).find_map(|e| match e {
-        Effect::Edited { ticket: Ticket(7), result } => Some(result),
+        Effect::Edited { ticket: Ticket(7), result, .. } => Some(result),
         _ => None,
     })
 }
@@ -63,6 +63,18 @@ fn a_mistake_keeps_it_open_at_its_line() {
     stage.type_text(&mut pane, " ");
     stage.control(&mut pane, 's');
     assert!(result(&mut stage).unwrap().unwrap().is_some());
+}
+
+#[test]
+fn it_opens_where_it_is_told_or_at_the_first_value_below_the_comments() {
+    let at = |pane: &EditorPane| (pane.area.cursor().0, pane.area.cursor().1);
+    let open = |text: &str, place| EditorPane::new(Ticket(7), text, ".yaml", place);
+    assert_eq!(at(&open(YAML, None)), (0, 0));
+    assert_eq!(at(&open(YAML, Some((3, 0)))), (3, 2), "a line is begun at its words");
+    assert_eq!(at(&open(YAML, Some((3, 13)))), (3, 13));
+    assert_eq!(at(&open("# what it is\n# and more\nreplicas: 3\n", None)), (2, 10));
+    assert_eq!(at(&open("# nothing else\n", None)), (0, 0));
+    assert!(at(&open(YAML, Some((99, 0)))).0 <= 4, "a line that is not there");
 }
 
 #[test]

@@ -188,9 +188,15 @@ impl Stage {
 
     /// The text that an editor was asked for, and its ticket.
     pub fn editor(&mut self) -> (Ticket, String) {
+        let (ticket, text, _) = self.editor_at();
+        (ticket, text)
+    }
+
+    /// The same, with the line that it is to begin at.
+    pub fn editor_at(&mut self) -> (Ticket, String, Option<usize>) {
         let at = self.effects.iter().position(|e| matches!(e, Effect::Editor { .. }));
         match at.map(|at| self.effects.remove(at)) {
-            Some(Effect::Editor { ticket, text, .. }) => (ticket, text),
+            Some(Effect::Editor { ticket, text, line, .. }) => (ticket, text, line),
             _ => panic!("no editor was asked for"),
         }
     }

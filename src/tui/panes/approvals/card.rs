@@ -16,6 +16,7 @@ use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
 use crate::tui::object::Route;
 use crate::tui::pane::{Handled, Look, Pane, PaneFocus};
+use crate::tui::panes::text::field::at_fault;
 use crate::tui::panes::yaml;
 use crate::tui::widgets::card::{Answer, Card, Facts};
 use crate::tui::widgets::dialog;
@@ -49,6 +50,8 @@ pub struct CardPane {
     amend: Option<Ticket>,
     /// Arguments that were typed and not taken: the editor opens with them again.
     draft: Option<String>,
+    /// Why they were not taken, in the server's words or the schema's.
+    fault: Option<String>,
     /// Whether it could be decided when it was last drawn.
     open: bool,
     /// What the card must say of the one that it replaces, once the next one is here.
@@ -70,6 +73,7 @@ impl CardPane {
             edit: None,
             amend: None,
             draft: None,
+            fault: None,
             open: false,
             note: None,
         }
@@ -156,7 +160,8 @@ impl CardPane {
             )
         };
         let text = self.draft.clone().unwrap_or_else(fresh);
-        self.edit = Some(cx.editor(text, ".yaml"));
+        let line = self.fault.as_ref().and_then(|why| at_fault(&text, why));
+        self.edit = Some(cx.editor_at(line, text, ".yaml"));
     }
 
     fn edited(&mut self, result: Result<Option<String>>, cx: &mut Cx<'_>) {
@@ -173,6 +178,7 @@ impl CardPane {
             Err(error) => return cx.error(&error),
         };
         self.draft = Some(text.clone());
+        self.fault = None;
         if let Err(mistake) = yaml::check(&text) {
             self.hint = Some(format!("not YAML, {mistake}: e goes back to it"));
             return;
@@ -395,6 +401,7 @@ impl Pane for CardPane {
             }
             Message::Reply { ticket, result } if self.amend == Some(ticket) => {
                 self.amend = None;
+                self.fault = result.as_ref().err().map(|error| error.message.clone());
                 self.decided(result, cx);
             }
             Message::Edited { ticket, result } if self.edit == Some(ticket) => {

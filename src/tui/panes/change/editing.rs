@@ -8,6 +8,7 @@ use crate::base::{Code, Error};
 use crate::gate::{Diff, DiffOp, Request};
 use crate::tui::effect::{Cx, Ticket};
 use crate::tui::object::ObjectRef;
+use crate::tui::panes::text::field::at_fault;
 use crate::tui::panes::yaml;
 
 /// Lines of another's change that are shown.
@@ -119,7 +120,8 @@ impl Editing {
                 cx.cancel(old);
             }
         } else {
-            self.editor = Some(cx.editor(self.text.clone(), ".yaml"));
+            let line = error.and_then(|error| at_fault(&self.text, &error.message));
+            self.editor = Some(cx.editor_at(line, self.text.clone(), ".yaml"));
         }
     }
 
@@ -162,8 +164,11 @@ impl Editing {
         }
         let now = self.what.text(&self.object, output);
         self.text = merge::onto(&self.base, &self.text, &now);
+        // What was typed stands where the text is not as the object is now; the notes at the top are none of it.
+        let notes = self.text.lines().take_while(|line| line.starts_with('#')).count();
+        let own = self.text.lines().skip(notes).zip(now.lines()).position(|(typed, now)| typed != now);
         self.base = now;
-        self.editor = Some(cx.editor(self.text.clone(), ".yaml"));
+        self.editor = Some(cx.editor_at(own.map(|own| own + notes), self.text.clone(), ".yaml"));
     }
 
     pub fn reading_failed(&mut self) {

@@ -118,7 +118,8 @@ fn a_conflict_shows_the_others_change_and_the_edit_goes_on_from_there() {
     assert_eq!(request.operation, "resource_get");
     let now = READ.replace("\"7\"", "\"9\"").replace("replicas: 3", "replicas: 9");
     stage.answer(&mut *confirm, ticket, json!({ "text": now }));
-    let (ticket, text) = stage.editor();
+    let (ticket, text, line) = stage.editor_at();
+    assert_eq!(text.lines().nth(line.unwrap()), Some("  replicas: 6"), "where one's own change is");
     assert!(text.starts_with("# != Another changed") && text.contains("replicas: 9\n"), "{text}");
     assert!(text.contains("resourceVersion: \"9\"") && text.contains("\n  replicas: 6\n"), "{text}");
     stage.with(|cx| confirm.receive(Message::Edited { ticket, result: Ok(None) }, cx));

@@ -52,6 +52,35 @@ pub fn line_of(document: &Document, path: &str) -> Option<usize> {
     found
 }
 
+/// The line of a manifest at which an error points: that of the first field which its words name, `spec.replicas`,
+/// `\"spec.replicaz\"` or the Go struct field `DeploymentSpec.spec.replicas`. One that is not there has the line of what
+/// it should be in.
+pub fn at_fault(text: &str, message: &str) -> Option<usize> {
+    let document = Document::new(text.to_owned());
+    let paths = |word: &str| {
+        let quoted = word.starts_with(['"', '`']);
+        let bare =
+            word.trim_matches(|c: char| matches!(c, '"' | '`' | ':' | ',' | ';' | '(' | ')' | '.' | '\''));
+        // A single word may be any word, where it is not marked as a name.
+        let path = (quoted || bare.contains(['.', '['])).then(|| bare.to_owned());
+        let behind_type = bare.split_once('.').map(|(_, rest)| rest.to_owned());
+        [path, behind_type]
+    };
+    let all: Vec<String> =
+        message.split_whitespace().flat_map(paths).flatten().filter(|path| !path.is_empty()).collect();
+    let mut shorter = all.clone();
+    while !shorter.is_empty() {
+        if let Some(line) = shorter.iter().find_map(|path| line_of(&document, path)) {
+            return Some(line);
+        }
+        shorter = shorter
+            .iter()
+            .filter_map(|path| path.rfind(['.', '[']).filter(|at| *at > 0).map(|at| path[..at].to_owned()))
+            .collect();
+    }
+    None
+}
+
 /// Whether a line begins with that key, quoted or not.
 fn is_key(line: &str, key: &str) -> bool {
     let bare = line.strip_prefix(['"', '\'']).unwrap_or(line);
@@ -68,6 +97,29 @@ mod tests {
     const POD: &str = "kind: Pod\nmetadata:\n  labels:\n    app.kubernetes.io/name: web\n  name: web\nspec:\n  \
         containers:\n  - name: app\n    image: a:1\n    ports:\n    - containerPort: 80\n    - containerPort: 81\n  \
         - image: b:2\n    name: side\n  nodeName: n1\n";
+
+    #[test]
+    fn an_error_points_at_the_field_that_it_names() {
+        let at =
+            |message: &str| at_fault(POD, message).map(|i| POD.lines().nth(i).unwrap().trim().to_owned());
+        for (message, line) in [
+            ("Pod \"web\" is invalid: spec.containers[1].image: Required value", "- image: b:2"),
+            (
+                "Pod \"web\" is invalid: spec.containers[0].ports[0].name: Invalid value: \"X\"",
+                "- containerPort: 80",
+            ),
+            ("strict decoding error: unknown field \"spec.nodeNam\"", "spec:"),
+            (
+                "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeName of type string",
+                "nodeName: n1",
+            ),
+            ("the argument \"kind\" must be a string", "kind: Pod"),
+        ] {
+            assert_eq!(at(message).as_deref(), Some(line), "{message}");
+        }
+        assert_eq!(at("the server does not answer, whatever the kind of question"), None);
+        assert_eq!(at(""), None);
+    }
 
     #[test]
     fn a_field_is_found_where_it_is_written() {

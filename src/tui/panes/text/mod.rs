@@ -3,7 +3,7 @@
 pub(super) mod colour;
 mod document;
 mod draw;
-mod field;
+pub(in crate::tui::panes) mod field;
 mod place;
 
 use std::io::Write as _;
