@@ -27,11 +27,28 @@ impl From<Error> for Stop {
 
 /// Runs the call for `client`'s actor, writes to stdout and stderr, and gives the exit code.
 pub async fn run(client: &Client, asked: Asked) -> Result<u8> {
+    let schema = asked.form.input();
+    let named = asked.arguments["cluster"].as_str().map(str::to_owned);
+    let chosen = asked.arguments["container"].is_string();
     match perform(client, asked).await {
         Ok(code) => Ok(code),
         Err(Stop::PipeClosed) => Ok(0),
-        Err(Stop::Failed(error)) => Err(error),
+        Err(Stop::Failed(error)) => Err(match named {
+            Some(name) if !chosen => meant_container(&schema, &name, error),
+            _ => error,
+        }),
     }
+}
+
+/// kubectl's `-c` is a container and ours is a context: where there is no context of that name, and the operation takes
+/// a container, the flag for it is told.
+fn meant_container(schema: &Value, name: &str, error: Error) -> Error {
+    let unknown = error.code == Code::NotFound && error.message.contains(&format!("no context {name:?}"));
+    if !unknown || schema["properties"]["container"].is_null() {
+        return error;
+    }
+    let before = error.next_step().to_owned();
+    error.next(format!("-c is the context; if {name:?} is a container, write --container {name}. {before}"))
 }
 
 async fn perform(client: &Client, asked: Asked) -> Result<u8, Stop> {
@@ -234,4 +251,25 @@ fn out(text: &str) -> Result<(), Stop> {
 /// Says something beside the result.
 pub fn aside(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", SafeText::new(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_container_given_as_context_is_told_its_flag() {
+        let unknown =
+            || Error::not_found("there is no context \"app\" in the kubeconfig").next("See :clusters.");
+        let takes = json!({ "properties": { "cluster": {}, "container": {} } });
+        let told = meant_container(&takes, "app", unknown());
+        assert_eq!(
+            told.next_step(),
+            "-c is the context; if \"app\" is a container, write --container app. See :clusters."
+        );
+        let other = json!({ "properties": { "cluster": {} } });
+        assert_eq!(meant_container(&other, "app", unknown()).next_step(), "See :clusters.");
+        assert_eq!(meant_container(&takes, "eu-1", unknown()).next_step(), "See :clusters.");
+    }
 }
