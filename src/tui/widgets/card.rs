@@ -251,6 +251,11 @@ impl Card {
         self.facts.name.is_some() && !self.named
     }
 
+    /// Whether the name was typed, and `y` alone is left.
+    pub fn is_named(&self) -> bool {
+        self.named && self.facts.name.is_some()
+    }
+
     /// What a `y` pressed now comes to.
     pub fn approve(&self, now: Timestamp) -> Answer {
         let no = |text: &str| Answer::NotYet(text.to_owned());

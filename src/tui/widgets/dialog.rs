@@ -46,6 +46,15 @@ pub fn keys(look: &Look<'_>, modes: &[CompactString]) -> Vec<(CompactString, Com
     all.into_iter().filter_map(|b| Some((b.keys.first()?.label(), b.desc.clone()))).collect()
 }
 
+/// The last question of a dialog, on a line of its own: the key that answers it as a button, and what it does.
+pub fn question(look: &Look<'_>, line: Rect, key: &str, does: &str, buf: &mut Buffer) {
+    let mut words = Composed::new();
+    words.push(&format!(" {key} "), look.theme.button_focused);
+    words.push(" ", look.theme.dialog_label);
+    words.push(does, look.theme.dialog_label);
+    words.draw(buf, line.x, line.y, line.width, 0);
+}
+
 /// Draws the frame. `keys` are pairs of a key and what it does.
 pub fn frame(
     look: &Look<'_>,

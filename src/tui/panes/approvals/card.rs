@@ -284,8 +284,8 @@ impl CardPane {
             Mode::Name(input) => {
                 self.hint = match self.card.as_mut().map(|c| c.name_typed(input.text())) {
                     Some(Err(why)) => Some(why),
-                    // The name alone decides nothing.
-                    _ => Some("that is the name: y approves now".to_owned()),
+                    // The name alone decides nothing: the question stands until it is answered.
+                    _ => None,
                 };
             }
             Mode::Refuse(input) => {
@@ -468,6 +468,9 @@ impl Pane for CardPane {
                 usize::from(foot.width),
                 theme.warning,
             );
+        } else if self.open && self.decide.is_none() && card.is_named() {
+            let line = Rect { y: foot.y + 1, height: 1, ..foot };
+            dialog::question(look, line, "y", "approves it now: that is the name", buf);
         }
     }
 

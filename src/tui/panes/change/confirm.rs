@@ -215,8 +215,16 @@ impl ConfirmPane {
         };
         self.hint = match self.card.as_mut().map(|c| c.name_typed(input.text())) {
             Some(Err(why)) => Some(why),
-            _ => Some("that is the name: y does it now".to_owned()),
+            // What is left to do is asked for as long as it is: see `is_asking`.
+            _ => None,
         };
+    }
+
+    /// Whether the name was typed, and nothing but `y` is left.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.stage, Stage::Asking)
+            && self.error.is_none()
+            && self.card.as_ref().is_some_and(Card::is_named)
     }
 
     /// What to do about an error: an edit knows better than the error itself.

@@ -104,6 +104,10 @@ pub fn render(pane: &ConfirmPane, look: &Look<'_>, area: Rect, buf: &mut Buffer)
         input.draw(field(area), buf, theme.dialog_field, theme);
         return;
     }
+    if pane.hint.is_none() && pane.is_asking() {
+        let line = Rect { y: last, height: 1, ..foot };
+        return dialog::question(look, line, "y", "does it now: that is the name", buf);
+    }
     let text = match (&pane.stage, &pane.hint) {
         (_, Some(hint)) => hint.clone(),
         (Stage::Running, None) => "it is being made…".to_owned(),

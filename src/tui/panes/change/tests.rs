@@ -48,6 +48,32 @@ fn shown(stage: &mut Stage, confirm: &mut dyn Pane) {
 }
 
 #[test]
+fn what_needed_its_name_typed_is_asked_until_it_is_answered() {
+    let mut stage = Stage::new(vec![]);
+    let node = ObjectRef::new("eu-1", "nodes", "", "n1");
+    let mut confirm = dialog("delete", &[node], None, None).unwrap();
+    stage.with(|cx| confirm.start(cx));
+    let (ticket, _) = stage.preview();
+    let preview = Preview::of(Target::kubernetes("eu-1", "", "node", "n1"));
+    stage.with(|cx| confirm.receive(Message::Preview { ticket, result: Ok(preview) }, cx));
+    stage.now += std::time::Duration::from_secs(1);
+    let question = "does it now: that is the name";
+    assert!(!stage.frame(&mut *confirm, 80, 24).contains(question));
+    stage.press(&mut *confirm, KeyCode::Char('y'));
+    stage.type_text(&mut *confirm, "n1");
+    stage.press(&mut *confirm, KeyCode::Enter);
+    for (width, height) in [(80, 24), (200, 60)] {
+        assert!(stage.frame(&mut *confirm, width, height).contains(question));
+        stage.press(&mut *confirm, KeyCode::Down);
+        stage.now += std::time::Duration::from_secs(60);
+        assert!(stage.frame(&mut *confirm, width, height).contains(question), "it stays");
+    }
+    stage.effects.clear();
+    stage.press(&mut *confirm, KeyCode::Char('y'));
+    assert!(stage.effects.iter().any(|e| matches!(e, Asked::Run { .. })));
+}
+
+#[test]
 fn the_number_offered_gives_way_to_the_first_digit() {
     let mut stage = Stage::new(vec![]);
     let mut scale = dialog("scale", &[api()], Some(3), None).unwrap();
