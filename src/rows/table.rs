@@ -25,10 +25,13 @@ pub struct Table {
 }
 
 /// What one delta changed.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Changes {
     /// Slots whose row came, changed or went.
     pub slots: Vec<u32>,
+    /// The rows that came, as they are, and those that went, as they were; one that changed did both.
+    pub came: Vec<Arc<Row>>,
+    pub went: Vec<Arc<Row>>,
     /// The columns are others now: every cell means something else.
     pub columns: bool,
     /// A source changed its state.
@@ -116,7 +119,7 @@ impl Table {
         }
         for key in &delta.removed {
             if let Some(slot) = self.find(key) {
-                self.remove(slot);
+                changes.went.extend(self.remove(slot));
                 changes.slots.push(slot);
             }
         }
@@ -124,17 +127,17 @@ impl Table {
             let found = self.find(&row.key);
             if let Some(slot) = found {
                 stale.remove(slot);
-                if self.slots.get(slot).is_some_and(|old| **old == *row) {
-                    continue;
-                }
+                let Some(old) = self.slots.get(slot).filter(|old| ***old != *row) else { continue };
+                changes.went.push(old.clone());
             }
+            changes.came.push(row.clone());
             changes.slots.push(self.put(found, row));
         }
         if !stale.is_empty() {
             let gone: Vec<u32> =
                 self.slots.iter().map(|(slot, _)| slot).filter(|slot| stale.contains(*slot)).collect();
             for slot in gone {
-                self.remove(slot);
+                changes.went.extend(self.remove(slot));
                 changes.slots.push(slot);
             }
         }
@@ -166,14 +169,15 @@ impl Table {
         slot
     }
 
-    fn remove(&mut self, slot: u32) {
-        let Some(row) = self.slots.get(slot) else { return };
+    fn remove(&mut self, slot: u32) -> Option<Arc<Row>> {
+        let row = self.slots.get(slot)?.clone();
         let hash = self.hasher.hash_one(&row.key);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
         self.slots.set(slot, None);
         self.free.push(slot);
+        Some(row)
     }
 
     /// Forgets the state of sources that are no longer read.
@@ -279,7 +283,8 @@ mod tests {
                     }
                     _ => {
                         model.insert(name.clone(), value);
-                        table.apply(upserts(vec![row("c", &name, value)]), None);
+                        let changes = table.apply(upserts(vec![row("c", &name, value)]), None);
+                        proptest::prop_assert!(changes.came.len() <= 1 && changes.went.len() <= changes.came.len());
                     }
                 }
                 let mut got: Vec<_> = table.slots().iter()

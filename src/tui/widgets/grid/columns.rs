@@ -16,6 +16,8 @@ const NARROWEST: u16 = 10;
 const NARROWEST_STATUS: u16 = 16;
 /// Columns of this rank and below are kept, and made narrower, before they are left out.
 const KEPT_RANK: u8 = 3;
+/// Texts are counted by their width up to this one.
+const COUNTED: usize = 512;
 
 /// A column that could be shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +29,42 @@ pub struct Candidate {
     pub rank: u8,
     text: bool,
     status: bool,
-    /// The widest text seen so far.
+    /// The widest text seen since the widths were [settled](Columns::settle).
     natural: u16,
+    /// What the header takes.
+    least: u16,
+    /// How many of the rows' texts are so wide, by their width; the last stands for all that are wider.
+    counts: Vec<u32>,
+}
+
+impl Candidate {
+    fn count(&mut self, width: u16) {
+        let at = usize::from(width).min(COUNTED);
+        if self.counts.len() <= at {
+            self.counts.resize(at + 1, 0);
+        }
+        self.counts[at] += 1;
+        self.natural = self.natural.max(width);
+    }
+
+    fn uncount(&mut self, width: u16) {
+        if let Some(count) = self.counts.get_mut(usize::from(width).min(COUNTED)) {
+            *count = count.saturating_sub(1);
+        }
+        // Those at the end that are none any more are given up: the last is the widest there is.
+        let used = self.counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+        self.counts.truncate(used);
+    }
+
+    /// What the texts that are there need.
+    fn needed(&self) -> u16 {
+        match self.counts.len() {
+            0 => self.least,
+            // How wide the widest of these is was not kept.
+            n if n > COUNTED => self.natural,
+            n => self.least.max(u16::try_from(n - 1).unwrap_or(u16::MAX)),
+        }
+    }
 }
 
 /// A column with its place.
@@ -40,7 +76,7 @@ pub struct Placed {
     pub width: u16,
 }
 
-/// Every column of a table with the widths seen. Widths only grow, so that nothing jumps while
+/// Every column of a table with the widths seen. While everything fits widths only grow, so that nothing jumps as
 /// rows come and go.
 #[derive(Debug, Clone, Default)]
 pub struct Columns {
@@ -60,6 +96,8 @@ impl Columns {
             text: true,
             status: false,
             natural: name.len() as u16 + 1,
+            least: name.len() as u16 + 1,
+            counts: Vec::new(),
         };
         let mut candidates = Vec::with_capacity(columns.len() + 3);
         if cluster && !has("CLUSTER") {
@@ -72,16 +110,22 @@ impl Columns {
             candidates.push(key(Source::Name, "NAME", 0));
         }
         let known = columns.iter().enumerate().filter(|(_, column)| !column.hidden);
-        candidates.extend(known.map(|(i, column)| Candidate {
-            source: Source::Cell(i),
-            name: column.name.clone(),
-            align: column.align(),
-            wide: column.wide,
-            rank: column.rank,
-            text: column.kind == ColumnKind::Text,
-            status: column.kind == ColumnKind::Status,
+        candidates.extend(known.map(|(i, column)| {
             // The header, and a place for the sort's arrow.
-            natural: (column.name.width() as u16 + 1).max(if column.kind == ColumnKind::Age { 5 } else { 0 }),
+            let least =
+                (column.name.width() as u16 + 1).max(if column.kind == ColumnKind::Age { 5 } else { 0 });
+            Candidate {
+                source: Source::Cell(i),
+                name: column.name.clone(),
+                align: column.align(),
+                wide: column.wide,
+                rank: column.rank,
+                text: column.kind == ColumnKind::Text,
+                status: column.kind == ColumnKind::Status,
+                natural: least,
+                least,
+                counts: Vec::new(),
+            }
         }));
         Self { candidates }
     }
@@ -128,13 +172,27 @@ impl Columns {
     /// Makes room for a row's texts.
     pub fn grow(&mut self, row: &Row) {
         for candidate in &mut self.candidates {
-            let width = match candidate.source {
-                Source::Cluster => text_width(&row.key.cluster),
-                Source::Namespace => text_width(&row.key.namespace),
-                Source::Name => text_width(&row.key.name),
-                Source::Cell(i) => row.cells.get(i).map_or(1, cell_width),
-            };
-            candidate.natural = candidate.natural.max(width);
+            candidate.count(width_in(row, candidate.source));
+        }
+    }
+
+    /// A row is there no more, or not as it was. Its room stays until it is wanted: see [`Columns::settle`].
+    pub fn shed(&mut self, row: &Row) {
+        for candidate in &mut self.candidates {
+            candidate.uncount(width_in(row, candidate.source));
+        }
+    }
+
+    /// Whether columns that stand like this lack room that others keep for texts which are there no more.
+    pub fn are_loose(&self, placed: &[Placed], left_out: usize) -> bool {
+        let is_cut = |p: &Placed| p.width < self.candidates[p.index].natural;
+        (left_out > 0 || placed.iter().any(is_cut)) && self.candidates.iter().any(|c| c.needed() < c.natural)
+    }
+
+    /// Takes back the room that is needed no more.
+    pub fn settle(&mut self) {
+        for candidate in &mut self.candidates {
+            candidate.natural = candidate.needed();
         }
     }
 
@@ -252,6 +310,15 @@ fn pack(shown: &[usize], widths: &[u16], width: u16) -> Vec<Placed> {
         x += column + gap;
     }
     placed
+}
+
+fn width_in(row: &Row, source: Source) -> u16 {
+    match source {
+        Source::Cluster => text_width(&row.key.cluster),
+        Source::Namespace => text_width(&row.key.namespace),
+        Source::Name => text_width(&row.key.name),
+        Source::Cell(i) => row.cells.get(i).map_or(1, cell_width),
+    }
 }
 
 fn text_width(text: &str) -> u16 {

@@ -54,6 +54,8 @@ pub struct Grid {
     hidden_columns: usize,
     /// `None` until the hand moved: then the first row is the current one, whichever it is.
     cursor: Option<RowKey>,
+    /// The columns could stand better, once the hand rests.
+    loose: bool,
     /// Where the cursor was last.
     position: usize,
     top: usize,
@@ -263,11 +265,8 @@ impl Grid {
             self.replan(cx);
             return;
         }
-        for slot in &changes.slots {
-            if let Some(row) = self.table.get(*slot) {
-                self.columns.grow(row);
-            }
-        }
+        changes.came.iter().for_each(|row| self.columns.grow(row));
+        changes.went.iter().for_each(|row| self.columns.shed(row));
         if changes.slots.is_empty() {
             return;
         }
@@ -421,7 +420,7 @@ impl Grid {
         if self.view.wants_rebuild() {
             return Some(now);
         }
-        let settle = if self.view.has_deferred() { self.still_until } else { None };
+        let settle = if self.view.has_deferred() || self.loose { self.still_until } else { None };
         let ages: Vec<usize> = self
             .placed
             .iter()

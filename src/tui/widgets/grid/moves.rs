@@ -64,6 +64,12 @@ impl Grid {
         self.settle(now);
         self.height = usize::from(area.height.saturating_sub(1));
         (self.placed, self.hidden_columns) = self.columns.place(area.width, self.wide, self.scroll);
+        self.loose = self.columns.are_loose(&self.placed, self.hidden_columns);
+        if self.loose && !self.is_still(now) {
+            self.loose = false;
+            self.columns.settle();
+            (self.placed, self.hidden_columns) = self.columns.place(area.width, self.wide, self.scroll);
+        }
         let line = self.position.saturating_sub(self.top);
         let position = self.position();
         if position != self.position {
@@ -335,6 +341,49 @@ mod tests {
         stage.with(|cx| grid.woken(cx));
         assert_eq!(grid.shown(), 40);
         assert!(grid.wake(stage.now).is_none_or(|at| at > stage.now));
+    }
+
+    #[test]
+    fn a_column_comes_back_once_the_long_text_that_took_its_room_is_gone() {
+        let area = Rect::new(0, 0, 40, 10);
+        let mut stage = Stage::new(vec![]);
+        let mut grid = Grid::new(false, false);
+        let row = |name: &str, status: &str| {
+            Arc::new(Row {
+                key: RowKey::new("", "", name),
+                cells: [Cell::status(status, Tone::Normal), Cell::text("v1.36.3")].into(),
+                tone: Tone::Normal,
+                uid: "".into(),
+            })
+        };
+        let columns = [
+            Column::new("STATUS", ColumnKind::Status).rank(0),
+            Column::new("VERSION", ColumnKind::Text).rank(5),
+        ];
+        let told = |grid: &mut Grid, stage: &mut Stage, delta: TableDelta| {
+            stage.with(|cx| grid.apply(delta, None, cx));
+            grid.layout(area, stage.now);
+            grid.column_names().join(" ")
+        };
+        let upserts = |rows: Vec<Arc<Row>>| TableDelta { upserts: rows, ..TableDelta::default() };
+        let first = TableDelta {
+            columns: Some(columns.into()),
+            ..upserts(vec![row("worker-one", "Ready"), row("worker-two", "Ready")])
+        };
+        assert_eq!(told(&mut grid, &mut stage, first), "NAME STATUS VERSION");
+        let cordoned = || upserts(vec![row("worker-one", "Ready,SchedulingDisabled")]);
+        assert_eq!(told(&mut grid, &mut stage, cordoned()), "NAME STATUS");
+        let ready = || upserts(vec![row("worker-one", "Ready")]);
+        assert_eq!(told(&mut grid, &mut stage, ready()), "NAME STATUS VERSION");
+        // What goes away altogether makes room too, but nothing moves under a hand.
+        told(&mut grid, &mut stage, cordoned());
+        grid.touched(stage.now);
+        let gone = TableDelta { removed: vec![RowKey::new("", "", "worker-one")], ..TableDelta::default() };
+        assert_eq!(told(&mut grid, &mut stage, gone), "NAME STATUS");
+        let wake = grid.wake(stage.now).unwrap();
+        grid.layout(area, wake);
+        assert_eq!(grid.column_names().join(" "), "NAME STATUS VERSION");
+        assert!(grid.wake(wake).is_none());
     }
 
     #[test]
