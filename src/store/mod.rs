@@ -32,7 +32,7 @@ pub use record::{
     Draft, GrantRecord, GrantUse, HoldOutcome, Interrupted, Pause, Status, Supersede,
 };
 pub use sqlite::{Limits, SqliteOptions, SqliteStore};
-pub use verify::{Evidence, Fault, Finding, Verification};
+pub use verify::{Evidence, Fault, Finding, Used, Verification};
 
 type Result<T> = std::result::Result<T, StoreError>;
 

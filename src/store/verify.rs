@@ -72,4 +72,32 @@ pub struct Verification {
     /// One sentence of what was found.
     pub note: String,
     pub milliseconds: u64,
+    /// The files that were read; none where the log is in memory alone.
+    pub used: Option<Used>,
+}
+
+impl Verification {
+    /// Before anything was read: nothing is wrong yet.
+    pub(super) fn begun() -> Self {
+        Self {
+            finding: Finding::Intact,
+            rows: 0,
+            checkpoints: 0,
+            fault: None,
+            first_bad: None,
+            note: String::new(),
+            milliseconds: 0,
+            used: None,
+        }
+    }
+}
+
+/// What a log was checked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    pub database: PathBuf,
+    /// The file of the checkpoints; it need not be there.
+    pub checkpoints: PathBuf,
+    /// The directory of the keys.
+    pub keys: PathBuf,
 }

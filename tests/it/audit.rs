@@ -247,7 +247,18 @@ fn verify_takes_someone_elses_copy_and_says_plainly_what_is_missing() {
     let whole = ["--database", alone, "--checkpoint", &checkpoints, "--keys", &keys];
     let (code, verdict, said) = verify(&other, &whole);
     assert_eq!((code, &verdict["finding"]), (0, &json!("intact")), "{verdict} {said}");
-    assert_eq!(verify(&other, &["--database", there.to_str().unwrap()]).0, 0, "a whole directory brings all");
+    assert_eq!(
+        (&verdict["database"], &verdict["checkpoint"], &verdict["keys"]),
+        (&json!(alone), &json!(checkpoints), &json!(keys))
+    );
+    let (code, verdict, _) = verify(&other, &["--database", there.to_str().unwrap()]);
+    assert_eq!(code, 0, "a whole directory brings all");
+    assert_eq!(verdict["keys"], json!(there.join("audit")));
+    // In words, too; the own log's are said where nothing is named.
+    let output = other.qd(&["audit", "verify"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let own = other.state().join("audit");
+    assert!(said.contains(own.to_str().unwrap()) && said.contains("checkpoints.jsonl"), "{said}");
     // Beside no checkpoints: nothing says how long it was.
     let (code, verdict, _) = verify(&other, &["--database", alone, "--keys", &keys]);
     assert_eq!((code, &verdict["finding"]), (4, &json!("checkpoint_missing")), "{verdict}");

@@ -1,5 +1,6 @@
 //! Checking the audit log: the session's own, or somebody's copy.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{ActorKind, Code, Error, Result};
 use crate::gate::{Context, Operation, Spec, Target};
 use crate::operations::Deck;
-use crate::store::{Evidence, Fault, Finding, Verification};
+use crate::store::{Evidence, Fault, Finding, Used, Verification};
 
 /// What to check, and against what.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, clap::Args)]
@@ -34,7 +35,7 @@ fn whole_path(text: &str) -> std::io::Result<String> {
     path.into_os_string().into_string().map_err(|_| std::io::Error::other("the path is not UTF-8"))
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct AuditVerifyOutput {
     /// 0 intact, 1 could not run, 2 tampered, 3 truncated, 4 no checkpoint.
     pub exit_code: u8,
@@ -52,6 +53,15 @@ pub struct AuditVerifyOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_bad: Option<u64>,
     pub milliseconds: u64,
+    /// The database that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The directory of the keys that it was checked with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<String>,
+    /// The file of the checkpoints that it was checked against; it need not be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 pub struct AuditVerify;
@@ -67,19 +77,23 @@ impl AuditVerifyOutput {
             checkpoints: v.checkpoints,
             first_bad: v.first_bad,
             milliseconds: v.milliseconds,
+            ..Self::default()
         }
+        .with(v.used)
     }
 
     fn could_not_run(why: &str) -> Self {
+        Self { exit_code: 1, note: format!("could not run: {why}"), ..Self::default() }
+    }
+
+    fn with(self, used: Option<Used>) -> Self {
+        let Some(used) = used else { return self };
+        let shown = |path: PathBuf| Some(path.display().to_string());
         Self {
-            exit_code: 1,
-            finding: None,
-            fault: None,
-            note: format!("could not run: {why}"),
-            rows: 0,
-            checkpoints: 0,
-            first_bad: None,
-            milliseconds: 0,
+            database: shown(used.database),
+            keys: shown(used.keys),
+            checkpoint: shown(used.checkpoints),
+            ..self
         }
     }
 }
@@ -122,7 +136,8 @@ impl Operation for AuditVerify {
         Ok(match cx.gate().verify_audit(evidence).await {
             // In the own state directory keys that fit nothing mean that the log was replaced.
             Ok(v) if v.fault == Some(Fault::OtherKeys) && other_log => {
-                AuditVerifyOutput::could_not_run(&format!("{}: name this log's with --keys", v.note))
+                let why = format!("{}: name this log's with --keys", v.note);
+                AuditVerifyOutput::could_not_run(&why).with(v.used)
             }
             Ok(v) => AuditVerifyOutput::of(v),
             Err(e) => AuditVerifyOutput::could_not_run(&e.message),

@@ -15,18 +15,26 @@ use super::walk::{Bad, Hasher, walk};
 use crate::store::chain::{Chain, Checkpoint};
 use crate::store::error::StoreError;
 use crate::store::keys::Keys;
-use crate::store::verify::{Evidence, Fault, Finding, Verification};
+use crate::store::verify::{Evidence, Fault, Finding, Used, Verification};
+
+/// The file of the checkpoints, in the directory of the keys.
+pub(super) const CHECKPOINTS: &str = "checkpoints.jsonl";
 
 /// Checks what `evidence` names, and where it names nothing the store's own: `pool`'s database with the
 /// keys and checkpoints of `audit`.
 pub(super) fn on_disk(evidence: &Evidence, pool: &Pool, audit: &Path) -> Result<Verification, StoreError> {
     let Some(named) = &evidence.database else {
-        let keys = keys_in(evidence.keys.as_deref().unwrap_or(audit))?;
-        let checkpoints = evidence.checkpoints.clone().unwrap_or_else(|| audit.join("checkpoints.jsonl"));
+        let used = Used {
+            database: pool.path().to_owned(),
+            checkpoints: evidence.checkpoints.clone().unwrap_or_else(|| audit.join(CHECKPOINTS)),
+            keys: evidence.keys.clone().unwrap_or_else(|| audit.to_owned()),
+        };
+        let keys = keys_in(&used.keys)?;
         // The checkpoints first: one written while the rows are read would seem to miss them.
-        let checkpoints = load(&checkpoints)?;
+        let checkpoints = load(&used.checkpoints)?;
         let more = || super::open::open_reader(pool.path()).map(|(connection, _)| connection);
-        return pool.read(move |c| run(c, Some(&more), &keys, checkpoints));
+        let found = pool.read(move |c| run(c, Some(&more), &keys, checkpoints))?;
+        return Ok(Verification { used: Some(used), ..found });
     };
     let database = if named.is_dir() { named.join("quarterdeck.db") } else { named.clone() };
     if let Err(e) = std::fs::File::open(&database) {
@@ -38,15 +46,20 @@ pub(super) fn on_disk(evidence: &Evidence, pool: &Pool, audit: &Path) -> Result<
         let found = beside.as_ref().filter(|beside| beside.join(name).exists());
         found.map_or_else(|| audit.to_owned(), Clone::clone)
     };
-    let keys = keys_in(&evidence.keys.clone().unwrap_or_else(|| own_or("audit-chain.key")))?;
-    let checkpoints = match (&evidence.checkpoints, &beside) {
-        (Some(file), _) => load(file)?,
-        (None, Some(beside)) => load(&beside.join("checkpoints.jsonl"))?,
-        (None, None) => load(&audit.join("checkpoints.jsonl"))?,
+    let used = Used {
+        keys: evidence.keys.clone().unwrap_or_else(|| own_or("audit-chain.key")),
+        checkpoints: evidence
+            .checkpoints
+            .clone()
+            .unwrap_or_else(|| beside.as_deref().unwrap_or(audit).join(CHECKPOINTS)),
+        database: database.clone(),
     };
+    let keys = keys_in(&used.keys)?;
+    let checkpoints = load(&used.checkpoints)?;
     let fault = |e: rusqlite::Error| super::fault(&e, &database.display().to_string());
     let connection = open_copy(&database).map_err(fault)?;
-    run(&connection, Some(&|| open_copy(&database)), &keys, checkpoints).map_err(fault)
+    let found = run(&connection, Some(&|| open_copy(&database)), &keys, checkpoints).map_err(fault)?;
+    Ok(Verification { used: Some(used), ..found })
 }
 
 fn keys_in(directory: &Path) -> Result<Keys, StoreError> {
@@ -116,15 +129,7 @@ fn verdict(
     checkpoints: Result<Vec<Checkpoint>, u64>,
 ) -> rusqlite::Result<Verification> {
     let chain = Chain::new(keys);
-    let mut v = Verification {
-        finding: Finding::Intact,
-        rows: 0,
-        checkpoints: 0,
-        fault: None,
-        first_bad: None,
-        note: String::new(),
-        milliseconds: 0,
-    };
+    let mut v = Verification::begun();
     let tampered = |mut v: Verification, fault: Fault, row: Option<u64>, note: String| {
         v.finding = Finding::Tampered;
         v.fault = Some(fault);

@@ -110,7 +110,7 @@ impl SqliteStore {
     /// go on, changes are refused, and it tries again by itself.
     pub fn open(options: SqliteOptions) -> Result<Self> {
         let readers = Readers::File(Pool::new(options.database.clone()));
-        let checkpoints = Checkpoints::File(options.audit().join("checkpoints.jsonl"));
+        let checkpoints = Checkpoints::File(options.audit().join(check::CHECKPOINTS));
         let own = Own::Directory(options.audit());
         match Opened::open(&options) {
             Ok(opened) => Self::start(opened, options, checkpoints, own, readers, None),
