@@ -14,6 +14,10 @@ pub struct Folders {
 }
 
 impl Folders {
+    /// The variables that say where they are.
+    pub const VARIABLES: [&str; 5] =
+        ["K9S_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS", "HOME"];
+
     /// By `K9S_CONFIG_DIR`, else by the XDG variables, else below the home directory.
     pub fn discover(variable: impl Fn(&str) -> Option<String>) -> Self {
         let filled = |name: &str| variable(name).filter(|value| !value.is_empty());

@@ -31,8 +31,20 @@ pub struct K9sShowInput {
     pub cluster: Option<String>,
     /// Look here instead of where k9s does; for people only.
     #[arg(long)]
+    #[schemars(extend("x-local-path" = true))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// Variables by which k9s finds its files, as NAME=VALUE: `K9S_CONFIG_DIR`, `XDG_CONFIG_HOME`, `XDG_DATA_HOME`,
+    /// `XDG_DATA_DIRS` and `HOME`. Default: those of the session, in a shell the shell's own; for people only.
+    #[arg(long, hide = true, default_values_t = own_variables())]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<String>,
+}
+
+/// What a command in a shell looks by: the session that answers may have been started in another one.
+fn own_variables() -> Vec<String> {
+    let own = |name: &&str| Some(format!("{name}={}", std::env::var(name).ok()?));
+    Folders::VARIABLES.iter().filter_map(own).collect()
 }
 
 /// What was found, and what of it cannot be used.
@@ -49,6 +61,24 @@ pub struct K9sShowOutput {
     pub plugins: Vec<Plugin>,
     pub views: Vec<View>,
     pub jumps: Vec<Jump>,
+}
+
+impl K9sShowInput {
+    fn folders(&self, own: &Folders) -> Result<Folders> {
+        if let Some(folder) = &self.folder {
+            return Ok(Folders::under(Path::new(folder)));
+        }
+        if self.environment.is_empty() {
+            return Ok(own.clone());
+        }
+        let given: BTreeMap<&str, &str> =
+            common::pairs(&self.environment, "environment")?.into_iter().collect();
+        if let Some(wrong) = given.keys().find(|name| !Folders::VARIABLES.contains(name)) {
+            return Err(Error::invalid(format!("k9s does not find its files by {wrong}"))
+                .next(format!("It looks by {}.", Folders::VARIABLES.join(", "))));
+        }
+        Ok(Folders::discover(|name| given.get(name).map(|value| (*value).to_owned())))
+    }
 }
 
 struct K9sShow;
@@ -77,16 +107,13 @@ impl Operation for K9sShow {
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
-        let folders = match &input.folder {
-            Some(_) if cx.actor().kind != ActorKind::Person => {
-                return Err(Error::new(Code::PermissionDenied, "only a person may have another folder read"));
-            }
-            Some(folder) if !Path::new(folder).is_dir() => {
-                return Err(Error::not_found(format!("there is no folder {folder}")));
-            }
-            Some(folder) => Folders::under(Path::new(folder)),
-            None => deck.k9s.clone(),
-        };
+        let folders = input.folders(&deck.k9s)?;
+        if folders != deck.k9s && cx.actor().kind != ActorKind::Person {
+            return Err(Error::new(Code::PermissionDenied, "only a person may have another folder read"));
+        }
+        if let Some(folder) = input.folder.as_deref().filter(|folder| !Path::new(folder).is_dir()) {
+            return Err(Error::not_found(format!("there is no folder {folder}")));
+        }
         let place = folders.config.display().to_string();
         let setup = setup(&deck, folders, input.cluster.as_deref()).await?;
         let counts = [

@@ -147,6 +147,20 @@ fn what_cannot_be_used_is_said_with_file_and_line() {
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(value["problems"][0]["file"], format!("{}/aliases.yaml", Path::new(&folder).display()));
     assert!(value["problems"][0]["what"].as_str().unwrap().contains("not valid YAML"));
+    // The shell's own variables count, also where a session answers that was started with others.
+    let session = Console::start(&home, None, &["lab"], 80, 24);
+    session.wait("the first table", 60, |s| s.contains("Running"));
+    let output =
+        home.qd(&["--session", "lab", "import", "k9s"]).env("K9S_CONFIG_DIR", &folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&folder) && !said.contains("2 aliases"), "{said}");
+    let relative =
+        home.qd(&["--session", "lab", "import", "k9s", "--folder", "."]).current_dir(&folder).output();
+    let said = String::from_utf8_lossy(&relative.unwrap().stdout).into_owned();
+    assert!(said.contains("aliases.yaml"), "{said}");
+    let mut by_agent = home.qd(&["--session", "lab", "import", "k9s"]);
+    let output = by_agent.env("QD_AGENT", "claude").env("K9S_CONFIG_DIR", &folder).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("only a person"), "{output:?}");
 }
 
 #[test]
