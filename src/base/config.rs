@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{Effective, Inputs, Origin, load};
+pub use load::{Effective, Inputs, Origin, examine, load};
 pub use outline::template;
 
 use super::Role;

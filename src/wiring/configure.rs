@@ -5,11 +5,17 @@ use std::io::Write as _;
 use super::arguments::{Common, ConfigAction};
 use crate::base::config::{self, Effective, Inputs};
 use crate::base::{Code, Error, Paths, Result, paths};
+use crate::gate::Form;
 use crate::tui::keymap::Keymap;
 use crate::tui::{command, files, skin};
 
 /// Loads the configuration as the flags and the environment say.
 pub fn load(common: &Common) -> Result<(Paths, Effective)> {
+    let (paths, inputs) = inputs(common)?;
+    Ok((paths, config::load(&inputs)?))
+}
+
+fn inputs(common: &Common) -> Result<(Paths, Inputs)> {
     let paths = Paths::discover()?;
     let mut set = common.set.clone();
     set.extend(common.kubeconfig.as_ref().map(|file| format!("kubernetes.kubeconfig={}", file.display())));
@@ -21,16 +27,23 @@ pub fn load(common: &Common) -> Result<(Paths, Effective)> {
             .collect(),
         set,
     };
-    Ok((paths, config::load(&inputs)?))
+    Ok((paths, inputs))
 }
 
-pub fn run(action: ConfigAction, common: &Common) -> Result<()> {
+pub fn run(action: ConfigAction, common: &Common, forms: &[Form]) -> Result<()> {
     match action {
         ConfigAction::Init => init(common)?,
         ConfigAction::Show => say(&load(common)?.1.to_yaml()),
         ConfigAction::Check => {
-            let (paths, effective) = load(common)?;
-            check_names(&paths, &effective)?;
+            let (paths, inputs) = inputs(common)?;
+            let (effective, mut mistakes) = config::examine(&inputs);
+            mistakes.extend(names(&paths, &effective));
+            // All of them are said, and the command ends as by the first.
+            let code = mistakes.first().map(|first| first.code);
+            if let Some((last, code)) = mistakes.pop().zip(code) {
+                mistakes.iter().for_each(|mistake| super::complain(mistake, forms));
+                return Err(Error { code, ..last });
+            }
             match effective.file {
                 Some(file) => say(&format!("{} is right.\n", file.display())),
                 None => say(&format!(
@@ -43,16 +56,18 @@ pub fn run(action: ConfigAction, common: &Common) -> Result<()> {
     Ok(())
 }
 
-/// Looks for what the configuration names: a theme, a keymap, a command that the console opens with.
-fn check_names(paths: &Paths, effective: &Effective) -> Result<()> {
+/// Looks for what the configuration names: a theme, a keymap, a command that the console opens with. What is not there.
+fn names(paths: &Paths, effective: &Effective) -> Vec<Error> {
     let screen = &effective.config.screen;
-    let at = |key| move |error: Error| Error { message: format!("screen.{key}: {}", error.message), ..error };
-    skin::load(&screen.theme, &files::theme_folders(Some(&paths.config))).map_err(at("theme"))?;
-    Keymap::named(&screen.keymap, &paths.config.join("keymaps")).map_err(at("keymap"))?;
-    if !screen.open.is_empty() {
-        command::parse(&screen.open).map_err(at("open"))?;
-    }
-    Ok(())
+    let at = |key: &str, error: Error| {
+        let written = effective.written(&format!("screen.{key}"));
+        Error { message: format!("{written}: screen.{key}: {}", error.message), ..error }
+    };
+    let theme = skin::load(&screen.theme, &files::theme_folders(Some(&paths.config))).err();
+    let keymap = Keymap::named(&screen.keymap, &paths.config.join("keymaps")).err();
+    let open = (!screen.open.is_empty()).then(|| command::parse(&screen.open).err()).flatten();
+    let found = [("theme", theme), ("keymap", keymap), ("open", open)];
+    found.into_iter().filter_map(|(key, error)| Some(at(key, error?))).collect()
 }
 
 fn init(common: &Common) -> Result<()> {

@@ -61,7 +61,7 @@ fn complain(error: &Error, forms: &[Form]) {
 fn start(invocation: Invocation, forms: &[Form]) -> Result<u8> {
     let common = invocation.common;
     match invocation.choice {
-        Choice::Config(action) => return configure::run(action, &common).map(|()| 0),
+        Choice::Config(action) => return configure::run(action, &common, forms).map(|()| 0),
         Choice::Completions(shell) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut arguments::tree(forms), "qd", &mut script);

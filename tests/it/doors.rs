@@ -49,6 +49,19 @@ fn the_configuration_is_written_once_checked_and_shown_with_its_origins() {
     let (code, _, err) = qd(&home, &["config", "check"]);
     assert_eq!(code, 2);
     assert!(err.contains("config.yaml:2:3: there is no key \"prot\"") && err.contains("\"port\""), "{err}");
+    std::fs::write(&file, "http:\n  prot: 1\n  body_kib: 0\nscren: {}\nscreen:\n  theme: defualt\n").unwrap();
+    let (code, _, err) = qd(&home, &["config", "check", "--set", "log.kep=1"]);
+    assert_eq!(code, 2);
+    for part in [
+        "config.yaml:2:3: there is no key \"prot\"",
+        "config.yaml:3:3: http: 0 is not from",
+        "config.yaml:4:1: there is no section \"scren\"",
+        "config.yaml:6: screen.theme: ",
+        "--set log.kep=1: there is no key",
+        "Did you mean log.keep?",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
     std::fs::write(&file, "http:\n  port: 1234\n").unwrap();
     let (_, out, _) = qd(&home, &["config", "show"]);
     let line = out.lines().find(|l| l.contains("port:")).unwrap();

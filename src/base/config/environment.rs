@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::outline::Key;
+use crate::base::Error;
 use crate::base::text::nearest;
-use crate::base::{Error, Result};
 
 /// Variables that are not configuration keys: they choose the file, the session, the actor or the server.
 const OTHERS: &[&str] = &["QD_CONFIG", "QD_SESSION", "QD_AGENT", "QD_TOKEN", "QD_URL", "QD_LOG"];
@@ -19,10 +19,13 @@ pub struct Setting {
 /// The settings among `variables`. A name close to a right one is refused as a slip of the hand; one that
 /// is like none is left alone, because Kubernetes gives every container `QD_SERVICE_HOST` and its
 /// like where a service is called `qd`.
-pub fn read(keys: &[Key], variables: impl IntoIterator<Item = (String, String)>) -> Result<Vec<Setting>> {
+pub fn read(
+    keys: &[Key],
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> (Vec<Setting>, Vec<Error>) {
     let names: Vec<String> =
         keys.iter().map(|k| format!("QD_{}", k.path.replace('.', "_").to_uppercase())).collect();
-    let mut settings = Vec::new();
+    let (mut settings, mut mistakes) = (Vec::new(), Vec::new());
     for (name, text) in variables {
         if !name.starts_with("QD_") || OTHERS.contains(&name.as_str()) {
             continue;
@@ -33,12 +36,12 @@ pub fn read(keys: &[Key], variables: impl IntoIterator<Item = (String, String)>)
         } else if let Some(near) = nearest(&name, names.iter().map(String::as_str))
             && strsim::normalized_damerau_levenshtein(&name, near) >= 0.85
         {
-            return Err(Error::invalid(format!("the environment variable {name} sets nothing"))
-                .next(format!("Did you mean {near}?")));
+            let error = Error::invalid(format!("the environment variable {name} sets nothing"));
+            mistakes.push(error.next(format!("Did you mean {near}?")));
         }
     }
     settings.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(settings)
+    (settings, mistakes)
 }
 
 /// The value that `text` means for `key`: text stays text where the key holds text, a list may be

@@ -50,35 +50,53 @@ pub struct Effective {
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
     in_file: Value,
+    text: String,
     over: Vec<(String, Origin)>,
 }
 
-/// Loads and checks the configuration.
+/// Loads and checks the configuration; the first mistake is the error.
 pub fn load(inputs: &Inputs) -> Result<Effective> {
+    let (effective, mistakes) = examine(inputs);
+    mistakes.into_iter().next().map_or(Ok(effective), Err)
+}
+
+/// What can be read of the configuration, and every mistake in it.
+pub fn examine(inputs: &Inputs) -> (Effective, Vec<Error>) {
     let mut effective = Effective::default();
-    if let Some(text) = read(&inputs.file, inputs.required)? {
-        effective.config = file::parse(&inputs.file, &text)?;
-        effective.in_file = file::values(&inputs.file, &text)?;
-        effective.file = Some(inputs.file.clone());
+    let mut mistakes = Vec::new();
+    match read(&inputs.file, inputs.required) {
+        Ok(Some(text)) => {
+            (effective.config, mistakes) = file::parse_all(&inputs.file, &text);
+            effective.in_file = file::values(&inputs.file, &text).unwrap_or_default();
+            effective.file = Some(inputs.file.clone());
+            effective.text = text;
+        }
+        Ok(None) => {}
+        Err(error) => mistakes.push(error),
     }
     let ours = inputs.environment.iter().any(|(name, _)| name.starts_with("QD_"));
     if !ours && inputs.set.is_empty() {
-        return Ok(effective);
+        return (effective, mistakes);
     }
     let keys = keys();
-    let mut values = serde_json::to_value(&effective.config).map_err(Error::internal)?;
-    for setting in environment::read(&keys, inputs.environment.iter().cloned())? {
-        let entry = (setting.path.clone(), Origin::Environment(setting.origin.clone()));
-        effective.config = apply(&mut values, setting)?;
-        effective.over.push(entry);
+    let mut values = serde_json::to_value(&effective.config).unwrap_or_default();
+    let (settings, slips) = environment::read(&keys, inputs.environment.iter().cloned());
+    mistakes.extend(slips);
+    let variables =
+        settings.into_iter().map(|setting| Ok((Origin::Environment(setting.origin.clone()), setting)));
+    let flags = inputs.set.iter().map(|flag| Ok((Origin::Flag, from_flag(&keys, flag)?)));
+    for setting in variables.chain(flags) {
+        let taken = setting.and_then(|(origin, setting)| {
+            let path = setting.path.clone();
+            let mut with = values.clone();
+            effective.config = apply(&mut with, setting)?;
+            values = with;
+            effective.over.push((path, origin));
+            Ok(())
+        });
+        mistakes.extend(taken.err());
     }
-    for flag in &inputs.set {
-        let setting = from_flag(&keys, flag)?;
-        let path = setting.path.clone();
-        effective.config = apply(&mut values, setting)?;
-        effective.over.push((path, Origin::Flag));
-    }
-    Ok(effective)
+    (effective, mistakes)
 }
 
 fn read(path: &Path, required: bool) -> Result<Option<String>> {
@@ -137,6 +155,17 @@ impl Effective {
             Held { key: key.path, value, origin }
         };
         keys().into_iter().map(one).collect()
+    }
+
+    /// Where a key that holds was written: `/etc/config.yaml:3`, `QD_SCREEN_THEME`.
+    pub fn written(&self, path: &str) -> String {
+        match self.origin(path) {
+            Origin::File(file) => match file::line_of(&self.text, path) {
+                Some(line) => format!("{}:{line}", file.display()),
+                None => file.display().to_string(),
+            },
+            other => other.to_string(),
+        }
     }
 
     fn origin(&self, path: &str) -> Origin {
