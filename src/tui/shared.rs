@@ -144,6 +144,8 @@ pub struct Happening {
     pub call: Option<CallId>,
     pub text: SafeText,
     pub mark: Mark,
+    /// The status line had it as an answer to a key: it is no news there any more.
+    pub said: bool,
 }
 
 /// How a line of the timeline ended.
@@ -173,10 +175,10 @@ impl Mark {
 /// Where a participant points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pointer {
-    pub from: Actor,
-    pub cluster: CompactString,
     /// Counts them: no two have the same.
     pub number: u64,
+    pub from: Actor,
+    pub cluster: CompactString,
     pub kind: CompactString,
     pub namespace: CompactString,
     pub name: CompactString,
@@ -189,8 +191,6 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// A field of the manifest, and not a column of a table.
-    pub fn path(&self) -> Option<&str> {
     fn is_at_same_as(&self, other: &Self) -> bool {
         let place = |p: &Self| {
             (p.cluster.clone(), p.kind.clone(), p.namespace.clone(), p.name.clone(), p.field.clone())
@@ -198,6 +198,8 @@ impl Pointer {
         place(self) == place(other)
     }
 
+    /// A field of the manifest, and not a column of a table.
+    pub fn path(&self) -> Option<&str> {
         is_path(&self.field).then_some(&*self.field)
     }
 }
@@ -287,6 +289,7 @@ impl Shared {
                     call: None,
                     text: SafeText::new(text),
                     mark,
+                    said: false,
                 });
                 true
             }
@@ -298,6 +301,7 @@ impl Shared {
                     call: None,
                     text: SafeText::new(&changed.words()),
                     mark,
+                    said: false,
                 });
                 true
             }
@@ -329,7 +333,7 @@ impl Shared {
         }
         let text = SafeText::new(&format!("{} {}", event.operation, event.target));
         let actor = Some(event.actor.clone());
-        self.happened(Happening { at: event.at, actor, call: Some(event.call), text, mark });
+        self.happened(Happening { at: event.at, actor, call: Some(event.call), text, mark, said: false });
         true
     }
 
@@ -373,6 +377,7 @@ impl Shared {
             call: None,
             text: SafeText::new(&format!("\u{201c}{}\u{201d}", message.text)),
             mark: Mark::None,
+            said: false,
         });
     }
 

@@ -14,8 +14,8 @@ mod session;
 mod sets;
 mod tabs;
 mod talk;
-mod workspaces;
 mod told;
+mod workspaces;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -125,6 +125,7 @@ const KEY_WORK: jiff::SignedDuration = jiff::SignedDuration::from_millis(500);
 /// What was last said to the operator.
 struct Said {
     flash: Flash,
+    at: Timestamp,
     until: Timestamp,
     /// Whoever goes on working has not therefore read it: it stays for its time.
     stays: bool,
@@ -172,10 +173,10 @@ pub struct App {
     /// Calls that wait for the terminal.
     talks: HashMap<Ticket, crate::gate::Interaction>,
     session: session::Session,
+    shown: point::Shown,
     outbound: VecDeque<Outbound>,
     dirty: Dirty,
     /// When the last key was pressed; the start counts as one.
-    shown: point::Shown,
     pressed: Option<Timestamp>,
     quit: bool,
     drawn: draw::Drawn,
@@ -213,10 +214,10 @@ impl App {
             background: HashMap::new(),
             talks: HashMap::new(),
             session: session::Session::default(),
+            shown: point::Shown::default(),
             outbound: VecDeque::new(),
             dirty: Dirty::Everything,
             pressed: Some(options.clock.now()),
-            shown: point::Shown::default(),
             quit: false,
             drawn: draw::Drawn::default(),
             options,
@@ -398,6 +399,7 @@ impl App {
                 call: None,
                 text,
                 mark: super::shared::Mark::Failed,
+                said: true,
             });
         }
         self.show(flash, seconds, false);
@@ -406,6 +408,12 @@ impl App {
     /// Takes away what was said of an earlier step, now that another one begins.
     fn hush(&mut self) {
         self.flash = self.flash.take().filter(|said| said.stays);
+    }
+
+    /// The same, but for what was said of the step that is under way.
+    fn hush_earlier(&mut self) {
+        let pressed = self.pressed;
+        self.flash = self.flash.take().filter(|said| said.stays || pressed.is_none_or(|key| said.at >= key));
     }
 
     /// Says that an object changed, and rings: whoever asked for that may look elsewhere. What an assistant watches is its
@@ -422,8 +430,9 @@ impl App {
 
     /// Puts a line on the screen for so many seconds. What `stays` does not give way to the next command.
     fn show(&mut self, flash: Flash, seconds: u64, stays: bool) {
-        let until = self.clock.now().checked_add(std::time::Duration::from_secs(seconds));
-        self.flash = until.ok().map(|until| Said { flash, until, stays });
+        let at = self.clock.now();
+        let until = at.checked_add(std::time::Duration::from_secs(seconds));
+        self.flash = until.ok().map(|until| Said { flash, at, until, stays });
         self.soil(Dirty::Data);
     }
 }

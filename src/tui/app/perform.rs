@@ -60,6 +60,7 @@ impl App {
             Effect::Run { request, label } => self.run_in_background(request, label),
             Effect::Talk { request, label } => self.talk(request, label),
             Effect::Push(pane) => {
+                self.hush_earlier();
                 if let Some(pane) = self.push_beside(owner, pane) {
                     self.push(pane);
                 }

@@ -93,7 +93,7 @@ fn message(frame: &Frame<'_>, rail: bool) -> Option<Vec<(String, Style)>> {
     let fresh = |last: &&Happening| {
         last.actor.is_some() || frame.look.now.duration_since(last.at).as_secs() < NEWS_SECONDS
     };
-    let last = shared.timeline.back().filter(fresh)?;
+    let last = shared.timeline.back().filter(|last| !last.said).filter(fresh)?;
     let sign = last.actor.as_ref().map_or("·", |a| theme.actor(a.kind).0);
     Some(vec![(format!("{sign} {} {}", last.text, last.mark.sign()), theme.dim)])
 }

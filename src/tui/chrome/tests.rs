@@ -42,6 +42,7 @@ fn shared() -> Shared {
         call: None,
         text: SafeText::new("pod_list \x1b[31m\u{202e}eu-1"),
         mark: Mark::Done,
+        said: false,
     });
     shared
 }
@@ -156,6 +157,24 @@ fn a_flash_says_what_and_what_next_and_the_banner_is_there() {
     let lines = draw(120, 24, &shared, None, Some(&flash));
     assert_eq!(lines[1], " changes are refused: the disk is full");
     assert!(lines[22].ends_with("us-2 does not answer.  Press r to try again."), "{}", lines[22]);
+}
+
+#[test]
+fn an_error_that_was_said_does_not_come_back_as_news() {
+    let mut shared = shared();
+    shared.approvals.clear();
+    let failed = |said| Happening {
+        at: at(-20),
+        actor: None,
+        call: None,
+        text: SafeText::new("there is no kind x"),
+        mark: Mark::Failed,
+        said,
+    };
+    shared.happened(failed(false));
+    assert!(draw(80, 24, &shared, None, None)[22].ends_with("there is no kind x ✗"));
+    shared.happened(failed(true));
+    assert!(!draw(80, 24, &shared, None, None)[22].contains("no kind"));
 }
 
 #[test]
