@@ -267,6 +267,60 @@ async fn f3_goes_through_the_last_ten_pointers_and_a_new_one_comes_first() {
     let fake = Fake::new(shop());
     let mut screen = start(&fake, 80, 24);
     screen.until(|s| s.contains("[3]")).await.unwrap();
+    screen.press("<F3>");
+    screen.until(|s| s.contains("nobody points at anything")).await.unwrap();
+    screen.press("<Esc>");
+    for n in 0..12 {
+        fake.point(if n % 2 == 0 { "helper" } else { "scout" }, "web-2", &format!("spec.f{n}"));
+    }
+    screen.until(|s| s.contains("see spec.f11")).await.unwrap();
+    for n in 0..10 {
+        screen.press("<F3>");
+        let wanted = format!("{} of 10: {}: \"see spec.f{}\"", n + 1, ["scout", "helper"][n % 2], 11 - n);
+        screen.until(|s| s.contains(&wanted)).await.unwrap();
+    }
+    screen.press("<F3>");
+    screen.until(|s| s.contains("1 of 10: scout: \"see spec.f11\"")).await.unwrap();
+    screen.press("<F3>");
+    screen.until(|s| s.contains("2 of 10: helper")).await.unwrap();
+    screen.press("<Esc>");
+    fake.point("helper", "web-10", "READY");
+    screen.until(|s| s.contains("see READY") && s.contains("F3 show me")).await.unwrap();
+    screen.press("<F3>");
+    screen.until(|s| s.contains("1 of 10: helper: \"see READY\"") && s.contains("pods(shop)")).await.unwrap();
+    screen.press("<Esc>");
+    screen.until(|s| s.contains("pods(all)[3]")).await.unwrap();
+}
+
+#[tokio::test]
+async fn however_small_the_screen_is_it_is_drawn_or_said_to_be_too_small() {
+    let fake = Fake::new(shop());
+    for keys in ["", "?", "<C-p>", ":po", "/web", "d", "l", ":nothing<Enter>", ":q<Enter>"] {
+        let mut screen = start(&fake, 80, 24);
+        screen.until(|s| s.contains("[3]")).await.unwrap();
+        screen.press(keys);
+        screen.until(|s| !s.is_empty()).await.unwrap();
+        for (width, height) in (1..=40).flat_map(|width| (1..=10).map(move |height| (width, height))) {
+            screen.buffer = Buffer::empty(Rect::new(0, 0, width, height));
+            let text = screen.screen();
+            let first = text.lines().next().unwrap_or_default().to_owned();
+            if width < 24 || height < 7 {
+                let whole = ["small", "too", "too small"].iter().any(|w| first.starts_with(w));
+                assert!(whole || (width < 5 && first.ends_with('…')), "{keys} {width}x{height}:\n{text}");
+                assert!(!text.contains('│') && !text.contains("help"), "{keys} {width}x{height}:\n{text}");
+            } else {
+                // A dialog may need every line.
+                let begins = first.starts_with(" qd  ") || first.starts_with('╭');
+                assert!(!text.contains("too small") && begins, "{keys} {width}x{height}:\n{text}");
+                // The clock is whole, or not there, and what is cut says so.
+                let whole = |p: &str| {
+                    p.trim() == "qd" || p.contains(['▸', '╭']) || p.trim().len() == 5 || p.ends_with('…')
+                };
+                let mut parts = first.split("  ").filter(|part| !part.trim().is_empty());
+                assert!(parts.all(whole), "{first}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,10 @@ impl App {
         let inner = Block::bordered().inner(body);
         let layered = !self.layers.is_empty();
         self.lay_out(inner, other.map(|half| Block::bordered().inner(half)), screen, now);
+        if chrome::too_small(screen, &self.theme, buf) {
+            self.drawn = Drawn { screen: screen.width, pane: inner, fresh: true, ..Drawn::default() };
+            return None;
+        }
 
         let modes = self.modes();
         let crumbs: Vec<CompactString> = self.stack.iter().map(|slot| slot.pane.name()).collect();

@@ -13,6 +13,8 @@ use crate::tui::shared::{ClusterInfo, Shared};
 const NAMED: usize = 32;
 /// More letters than this of whom we act as are cut.
 const WHOM: u16 = 24;
+/// So much of the place is shown before the clock is.
+const LEAST: u16 = 16;
 
 pub fn render(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -27,15 +29,25 @@ pub fn render(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
 
 fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let (theme, shared) = (frame.look.theme, frame.look.shared);
-    let right = right(frame);
-    let right_at = area.width.saturating_sub(width(&right) + 1);
+    // On a narrow line the place and what holds of it go first, then what waits, then the clock.
+    let mut left = vec![(place(frame), theme.header_value)];
+    left.extend(shared.read_only.then(|| ("[RO]".to_owned(), theme.warning)));
+    left.extend(acting(shared).map(|whom| (format!("[{}]", cut(&whom, WHOM)), theme.warning)));
+    let wanted: u16 = left.iter().map(|(text, _)| width(text) + 2).sum();
+    let fits = |right: &str| wanted.min(LEAST) + 6 + width(right) <= area.width;
+    let (waits, clock) = (waits(shared), clock(frame));
+    let (waits, clock) = if fits(&format!("{waits}{clock}")) {
+        (waits, clock)
+    } else if fits(waits.trim_end()) {
+        (waits.trim_end().to_owned(), String::new())
+    } else {
+        (String::new(), String::new())
+    };
+    let right_at = area.width.saturating_sub(width(&waits) + width(&clock) + 1);
     let mut x = put(buf, area, 1, 0, "qd", theme.logo) + 2;
-    x = put(buf, area, x, 0, &place(frame), theme.header_value) + 2;
-    if shared.read_only {
-        x = put(buf, area, x, 0, "[RO]", theme.warning) + 2;
-    }
-    if let Some(whom) = acting(shared) {
-        x = put(buf, area, x, 0, &format!("[{}]", cut(&whom, WHOM)), theme.warning) + 2;
+    for (text, style) in left {
+        let text = cut(&text, right_at.saturating_sub(x + 1));
+        x = put(buf, area, x, 0, &text, style) + 2;
     }
     let facts = facts(frame);
     // The middle goes first when the line is narrow: in its centre if it fits, else cut, else not at all.
@@ -45,12 +57,9 @@ fn line(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
         let at = ((area.width.saturating_sub(width(&facts))) / 2).clamp(x, x + room - width(&facts));
         put(buf, area, at, 0, &facts, theme.header_label);
     }
-    if right_at > 3 {
-        let waits = waits(shared);
-        let style = if shared.approvals.is_empty() { theme.header_label } else { theme.warning };
-        let x = put(buf, area, right_at, 0, &waits, style);
-        put(buf, area, x, 0, &clock(frame), theme.header_label);
-    }
+    let style = if shared.approvals.is_empty() { theme.header_label } else { theme.warning };
+    let x = put(buf, area, right_at, 0, &waits, style);
+    put(buf, area, x, 0, &clock, theme.header_label);
 }
 
 /// `as jane`: whom the clusters in view take us for, if not for the kubeconfig's users.

@@ -64,6 +64,34 @@ pub struct Areas {
     pub keys: Rect,
 }
 
+/// On a smaller screen than this nothing can be read.
+const LEAST: (u16, u16) = (24, 7);
+
+/// Says that the screen is too small, if it is; then nothing else is drawn.
+pub fn too_small(screen: Rect, theme: &super::theme::Theme, buf: &mut Buffer) -> bool {
+    if screen.width >= LEAST.0 && screen.height >= LEAST.1 {
+        return false;
+    }
+    buf.set_style(screen, theme.body);
+    let whole =
+        format!("too small: {}×{}, and {}×{} is needed", screen.width, screen.height, LEAST.0, LEAST.1);
+    let lines: Vec<&str> = match screen.width {
+        0..5 => vec!["small"],
+        5..9 => vec!["too", "small"],
+        _ => vec!["too small"],
+    };
+    if width(&whole) <= screen.width {
+        put(buf, screen, 0, 0, &whole, theme.warning);
+        return true;
+    }
+    let needed = format!("needs {}×{}", LEAST.0, LEAST.1);
+    let needed = Some(needed.as_str()).filter(|needed| width(needed) <= screen.width);
+    for (row, line) in (0..screen.height).zip(lines.into_iter().chain(needed)) {
+        put(buf, screen, 0, row, &cut(line, screen.width), theme.warning);
+    }
+    true
+}
+
 /// Divides the screen. The pane always gets what is left, however small the terminal.
 pub fn layout(screen: Rect, flags: Flags, banner: bool, prompt: bool) -> Areas {
     let mut rest = screen;

@@ -66,6 +66,9 @@ pub fn frame(
 ) {
     let theme = look.theme;
     Clear.render(area, buf);
+    // One of two titles that would stand on each other goes.
+    let both = title.width() + right.width() + 3 <= usize::from(area.width);
+    let right = if both { right } else { Line::default() };
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(theme.border_focused)
