@@ -5,10 +5,10 @@
 //! too (0600), and the peer's user is asked of the kernel for each connection.
 
 use std::fs::File;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::{UnixListener, UnixStream};
@@ -19,6 +19,8 @@ use crate::base::{Code, Error, Paths, Result, paths};
 
 /// Connections at once: programs of one user, not a public service.
 const CONNECTIONS: usize = 128;
+/// How long a lock without a socket is asked for again.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Where a session's files are.
 #[derive(Debug, Clone)]
@@ -38,8 +40,19 @@ impl Place {
                 .next("Use at most 32 letters, digits, \"-\" and \"_\"."));
         }
         let base = if name == "default" { "session".to_owned() } else { format!("session-{name}") };
-        let at = |ending: &str| paths.runtime.join(format!("{base}.{ending}"));
-        Ok(Self { socket: at("sock"), lock: at("lock"), endpoint: at("json") })
+        Ok(Self::at(&paths.runtime.join(base)))
+    }
+
+    fn at(base: &Path) -> Self {
+        let with = |ending: &str| base.with_added_extension(ending);
+        Self { socket: with("sock"), lock: with("lock"), endpoint: with("json") }
+    }
+
+    /// Removes the files, the lock last. Only for whoever holds it.
+    fn remove(&self) {
+        for file in [&self.socket, &self.endpoint, &self.lock] {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 
@@ -78,24 +91,14 @@ impl Listening {
             Error::unavailable(format!("cannot {what} {}: {e}", place.socket.display()))
                 .next("Set XDG_RUNTIME_DIR to a short path that you can write, or session.socket to false.")
         };
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&place.lock)
-            .map_err(|e| failed("lock", &e))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(e) => return Err(failed("lock", &e)),
-        }
+        let Some(lock) = hold(place).map_err(|e| failed("lock", &e))? else { return Ok(None) };
         // Ours by the lock, so that whatever is there was left behind.
         match std::fs::remove_file(&place.socket) {
             Ok(()) => tracing::info!(socket = %place.socket.display(), "replaced a stale socket"),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(failed("replace", &e)),
         }
+        sweep(place);
         let listener = UnixListener::bind(&place.socket).map_err(|e| failed("listen on", &e))?;
         std::fs::set_permissions(&place.socket, std::fs::Permissions::from_mode(0o600))
             .map_err(|e| failed("close to others", &e))?;
@@ -148,8 +151,50 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         // While the lock is still held: nobody else's socket can be there yet.
-        let _ = std::fs::remove_file(&self.place.socket);
-        let _ = std::fs::remove_file(&self.place.endpoint);
+        self.place.remove();
+    }
+}
+
+/// Takes the lock of a session, whose file is made if it is not there. `None`: another process holds it.
+fn hold(place: &Place) -> std::io::Result<Option<File>> {
+    let patience = Instant::now() + GLANCE;
+    loop {
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&place.lock)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            // Whoever ends removes the file: then this lock is one that nobody else can see.
+            Ok(()) if is_at(&file, &place.lock) => return Ok(Some(file)),
+            Ok(()) => {}
+            // One that looks whether the session is over holds the lock for a moment, and never listens.
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience && !place.socket.exists() => {
+                std::thread::yield_now();
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Whether this is the file that is there now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let of = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let own = file.metadata().map(of).ok();
+    own.is_some() && own == std::fs::metadata(path).map(of).ok()
+}
+
+/// Removes what sessions of other names left behind whose processes were killed: nobody holds their locks.
+fn sweep(own: &Place) {
+    let Some(directory) = own.lock.parent() else { return };
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_lock = name == "session.lock" || (name.starts_with("session-") && name.ends_with(".lock"));
+        if !is_lock || path == own.lock {
+            continue;
+        }
+        let Ok(file) = File::options().write(true).open(&path) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && is_at(&file, &path) {
+            Place::at(&path.with_extension("")).remove();
+        }
     }
 }
 
@@ -188,7 +233,6 @@ pub async fn connect(socket: &Path) -> Result<Option<UnixStream>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt as _;
 
     fn place() -> (tempfile::TempDir, Place) {
         let dir = tempfile::tempdir().unwrap();
@@ -209,6 +253,48 @@ mod tests {
         assert!(!place.socket.exists());
         assert!(connect(&place.socket).await.unwrap().is_none());
         assert!(Listening::open(&place).unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn lock_files_go_with_their_sessions_and_never_those_that_are_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::under(dir.path());
+        let place = |name: &str| Place::of(&paths, name).unwrap();
+        let files = || {
+            let all = std::fs::read_dir(&paths.runtime).unwrap().flatten();
+            let mut names: Vec<_> = all.map(|e| e.file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let night = Listening::open(&place("night")).unwrap().unwrap();
+        drop(Listening::open(&place("lab")).unwrap().unwrap());
+        assert_eq!(files(), ["session-night.lock", "session-night.sock"]);
+        // As a killed process leaves them.
+        let dead = place("dead");
+        drop(std::os::unix::net::UnixListener::bind(&dead.socket).unwrap());
+        std::fs::write(&dead.lock, "").unwrap();
+        std::fs::write(&dead.endpoint, "{}").unwrap();
+        std::fs::write(paths.runtime.join("session-notes.txt"), "").unwrap();
+        let usual = Listening::open(&place("default")).unwrap().unwrap();
+        assert_eq!(
+            files(),
+            ["session-night.lock", "session-night.sock", "session-notes.txt", "session.lock", "session.sock"]
+        );
+        assert!(Listening::open(&place("night")).unwrap().is_none());
+        drop((night, usual));
+        assert_eq!(files(), ["session-notes.txt"]);
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_no_lock() {
+        let (_dir, place) = place();
+        paths::private_dir(place.socket.parent().unwrap()).unwrap();
+        let first = hold(&place).unwrap().unwrap();
+        assert!(hold(&place).unwrap().is_none());
+        std::fs::remove_file(&place.lock).unwrap();
+        assert!(!is_at(&first, &place.lock));
+        let second = hold(&place).unwrap().unwrap();
+        assert!(is_at(&second, &place.lock));
     }
 
     #[tokio::test]
