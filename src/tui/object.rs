@@ -321,5 +321,7 @@ pub enum Route {
     /// Keys and commands, for the modes of the pane below.
     Help {
         modes: Vec<CompactString>,
+        /// Columns that keys sort by, and that the table below has not.
+        lacking: Vec<CompactString>,
     },
 }

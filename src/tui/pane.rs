@@ -167,6 +167,11 @@ pub trait Pane: Send {
         Vec::new()
     }
 
+    /// Whether there is a column of this name to sort by; the help leaves out the keys for others.
+    fn may_sort_by(&self, _column: &str) -> bool {
+        true
+    }
+
     /// What the person has set up (views, jumps) was read, or read again.
     fn set_up(&mut self, _cx: &mut Cx<'_>) {}
 

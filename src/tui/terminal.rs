@@ -118,7 +118,10 @@ impl Guard {
 
     /// As [`Guard::lend`], with a line that says whose the terminal is now and how to leave.
     pub async fn lend_as<T>(&mut self, label: &str, work: impl Future<Output = T>) -> Result<T> {
-        let line = format!("\r\x1b[Kqd: {} (Enter ~ . leaves it)\r\n", SafeText::new(label));
+        // What was on the terminal before, the end of another shell perhaps, goes up into its history.
+        let rows = usize::from(self.size()?.height);
+        let up = "\n".repeat(rows);
+        let line = format!("\x1b[{rows};1H{up}\x1b[Hqd: {} (Enter ~ . leaves it)\r\n", SafeText::new(label));
         self.lend(async move {
             let mut out = io::stdout();
             // A terminal that is gone is noticed by the work.
@@ -225,9 +228,6 @@ fn editor(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<String>> {
         })
 }
 
-/// Whether an editor is set.
-pub fn has_editor() -> bool {
-    editor(|name| std::env::var(name).ok()).is_ok()
 /// Whether an editor begins at the line of `+7` before its file: POSIX has it for vi, and these do the same.
 fn takes_line(program: &str) -> bool {
     const TAKE: &[&str] =
@@ -235,6 +235,9 @@ fn takes_line(program: &str) -> bool {
     Path::new(program).file_name().and_then(|name| name.to_str()).is_some_and(|name| TAKE.contains(&name))
 }
 
+/// Whether an editor is set.
+pub fn has_editor() -> bool {
+    editor(|name| std::env::var(name).ok()).is_ok()
 }
 
 /// A file that only its owner can read, gone when it is dropped.

@@ -52,6 +52,7 @@ pub(super) fn plant(state: &State, authority: &str, pods: usize, now: Timestamp)
     planter.oddities();
     let have = state.kind("", "pods").map_or(0, |k| state.store.count(k.id));
     planter.plain_pods(pods.saturating_sub(have));
+    planter.accounts();
 }
 
 struct Planter<'a> {
@@ -142,6 +143,17 @@ impl Planter<'_> {
             );
         }
         self.nodes = workers;
+    }
+
+    /// The service accounts as which workloads run; the controller has made the default ones.
+    fn accounts(&mut self) {
+        for w in shop::workloads(&self.state.name) {
+            let name = workloads::account(&w);
+            if name != "default" {
+                let account = json!({"metadata": {"name": name, "namespace": w.namespace}});
+                self.put("", "serviceaccounts", account, "kubectl-client-side-apply", 40 * 24 * 60);
+            }
+        }
     }
 
     fn workload(&mut self, w: &Workload) {

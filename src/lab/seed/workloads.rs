@@ -74,7 +74,7 @@ fn probe(w: &Workload) -> &'static str {
     }
 }
 
-fn account(w: &Workload) -> &'static str {
+pub(super) fn account(w: &Workload) -> &'static str {
     match w.namespace {
         "kube-system" | "monitoring" | "logging" | "ingress" | "cert-manager" => w.name,
         _ => "default",

@@ -77,7 +77,7 @@ impl App {
             }
             Command::Workspace(command) => return self.workspace(command),
             Command::Tab(line) => return self.new_tab(line.as_deref()),
-            Command::Help => Route::Help { modes: self.modes() },
+            Command::Help => self.help(),
             Command::Aliases => Route::Aliases,
             Command::Audit => Route::Audit,
             Command::Approvals => Route::Approvals(None),
@@ -119,6 +119,16 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// The keys of what has the focus.
+    pub(super) fn help(&self) -> Route {
+        let modes = self.modes();
+        let keymap = &self.shared.keymap;
+        let sorts = keymap.bindings(&modes).map(|(_, b)| &b.action).filter(|action| action.name == "sort");
+        let lacks = |column: &CompactString| self.top().is_some_and(|slot| !slot.pane.may_sort_by(column));
+        let lacking = sorts.map(|action| action.words.clone()).filter(lacks).collect();
+        Route::Help { modes, lacking }
     }
 
     /// What is in view, so that a change of namespace or cluster stays with it; pods where it is of no kind of object.

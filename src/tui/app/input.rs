@@ -74,7 +74,7 @@ impl App {
             "back" | "cancel" => self.back(),
             "prompt_command" => self.open_prompt(PromptKind::Command),
             "prompt_filter" => self.open_prompt(PromptKind::Filter),
-            "help" => self.go(None, Route::Help { modes: self.modes() }),
+            "help" => self.go(None, self.help()),
             "palette" => self.go(None, Route::Palette),
             "aliases" => self.go(None, Route::Aliases),
             "decide" => {

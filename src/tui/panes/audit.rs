@@ -24,7 +24,7 @@ pub struct Audit {
 }
 
 pub fn pane() -> TablePane<Audit> {
-    TablePane::of(Audit::default())
+    TablePane::with(Audit::default(), Grid::new(false, false).headed("SEQ"))
 }
 
 impl Audit {

@@ -50,8 +50,9 @@ pub struct HelpPane {
 }
 
 impl HelpPane {
-    pub fn new(modes: &[CompactString], shared: &Shared) -> Self {
-        let mut help = Self { items: items(shared, modes), lines: Vec::new(), top: 0, size: (0, 0) };
+    /// `lacking`: columns that keys sort by, and that the table has not.
+    pub fn new(modes: &[CompactString], lacking: &[CompactString], shared: &Shared) -> Self {
+        let mut help = Self { items: items(shared, modes, lacking), lines: Vec::new(), top: 0, size: (0, 0) };
         help.fit((80, 24));
         help
     }
@@ -99,10 +100,13 @@ impl HelpPane {
     }
 }
 
-fn items(shared: &Shared, modes: &[CompactString]) -> Vec<Item> {
+fn items(shared: &Shared, modes: &[CompactString], lacking: &[CompactString]) -> Vec<Item> {
     let mut all = Vec::new();
     let mut section = None;
-    let offered = |(_, b): &(&str, &Binding)| !(shared.read_only && b.action.changes());
+    let offered = |(_, b): &(&str, &Binding)| {
+        let lacks = b.action.name == "sort" && lacking.contains(&b.action.words);
+        !lacks && !(shared.read_only && b.action.changes())
+    };
     for (mode, binding) in shared.keymap.bindings(modes).filter(offered) {
         let mode = crate::tui::user::title(mode).unwrap_or(mode);
         if section != Some(mode) {

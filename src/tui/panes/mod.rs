@@ -93,7 +93,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Field(object, field) => Box::new(text::TextPane::at_field(object, field)),
         Route::Approvals(None) => Box::new(approvals::ApprovalsPane::new()),
         Route::Audit | Route::Timeline => Box::new(audit::pane()),
-        Route::Help { modes } => Box::new(help::HelpPane::new(&modes, shared)),
+        Route::Help { modes, lacking } => Box::new(help::HelpPane::new(&modes, &lacking, shared)),
         Route::Approvals(Some(id)) => return layer(approvals::CardPane::new(id)),
         Route::Edit(object) => return layer(change::EditPane::new(object)),
         Route::EditValues(object) => return layer(change::EditPane::values(object)),

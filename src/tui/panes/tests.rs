@@ -462,9 +462,18 @@ fn the_log_pane_says_what_it_misses_and_filters() {
 }
 
 #[test]
+fn help_leaves_out_sorts_by_columns_that_are_not_there() {
+    let stage = Stage::new(vec![]);
+    let mut pane = HelpPane::new(&["table".into()], &["AGE".into(), "READY".into()], &stage.shared);
+    let frame = stage.frame(&mut pane, 200, 60);
+    assert!(frame.contains("sort by name") && frame.contains("sort by status"), "{frame}");
+    assert!(!frame.contains("sort by age") && !frame.contains("sort by readiness"), "{frame}");
+}
+
+#[test]
 fn help_is_made_from_the_keymap() {
     let stage = Stage::new(vec![]);
-    let mut pane = HelpPane::new(&["logs".into(), "global".into()], &stage.shared);
+    let mut pane = HelpPane::new(&["logs".into(), "global".into()], &[], &stage.shared);
     let frame = stage.frame(&mut pane, 200, 60);
     for text in ["LOGS", "autoscroll", "EVERYWHERE", "operations", "COMMANDS"] {
         assert!(frame.contains(text), "{text} in\n{frame}");

@@ -431,6 +431,10 @@ impl Pane for Resources {
         self.grid.wake(now).into_iter().chain(lines).min()
     }
 
+    fn may_sort_by(&self, column: &str) -> bool {
+        self.grid.may_sort_by(column)
+    }
+
     fn cells(&self, now: Timestamp) -> Vec<(String, String)> {
         self.grid.cells(now)
     }

@@ -99,7 +99,10 @@ impl Grid {
             if self.sort_choice == Some(placed.index) {
                 style = style.add_modifier(Modifier::UNDERLINED);
             }
-            let name = sanitize(&column.name);
+            let name = match (column.source, self.heading) {
+                (Source::Name, Some(heading)) => heading.into(),
+                _ => sanitize(&column.name),
+            };
             let room = usize::from(placed.width).saturating_sub(arrow.width());
             let name = cut(&name, room);
             let text = format!("{name}{arrow}");

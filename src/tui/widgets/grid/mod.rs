@@ -38,6 +38,8 @@ pub struct Grid {
     show_namespace: bool,
     /// The name says nothing to a person, so that it stands among the wide columns.
     nameless: bool,
+    /// What stands above the names, where they are something else.
+    heading: Option<&'static str>,
     /// The columns as a person wants them; none is as they come.
     arrangement: Vec<ColumnSpec>,
     sort: Sort,
@@ -52,10 +54,10 @@ pub struct Grid {
     scroll: usize,
     placed: Vec<Placed>,
     hidden_columns: usize,
-    /// `None` until the hand moved: then the first row is the current one, whichever it is.
-    cursor: Option<RowKey>,
     /// The columns could stand better, once the hand rests.
     loose: bool,
+    /// `None` until the hand moved: then the first row is the current one, whichever it is.
+    cursor: Option<RowKey>,
     /// Where the cursor was last.
     position: usize,
     top: usize,
@@ -90,6 +92,19 @@ impl Grid {
         self.nameless = true;
         self.columns = self.columns_of(&[]);
         self
+    }
+
+    /// Heads the names with another word: those of the audit log are numbers.
+    #[must_use]
+    pub fn headed(mut self, heading: &'static str) -> Self {
+        self.heading = Some(heading);
+        self
+    }
+
+    /// Whether it has such a column to sort by; as long as none is known, it may have.
+    pub fn may_sort_by(&self, name: &str) -> bool {
+        self.table.columns().is_empty()
+            || self.columns.all().iter().any(|column| column.name.eq_ignore_ascii_case(name))
     }
 
     fn columns_of(&self, columns: &[Column]) -> Columns {
