@@ -13,6 +13,10 @@ use super::error::{Error, Result};
 /// How long an answer may take unless the call says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The only form of a list that is needed where names, labels and owners are enough.
+pub(super) const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
+
 /// A request: method, path with query, headers and body.
 #[derive(Debug, Clone)]
 pub struct Call {

@@ -10,7 +10,7 @@ use compact_str::{CompactString, format_compact};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::call::Call;
+use super::call::{Call, METADATA_LIST};
 use super::cluster::Cluster;
 use super::contexts::Clusters;
 use super::error::{Error, Result};
@@ -251,9 +251,7 @@ async fn count(cluster: &Cluster, path: &str) -> Option<u64> {
     struct Meta {
         remaining_item_count: u64,
     }
-    let call = Call::get(path)
-        .query("limit", "1")
-        .accept("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io, application/json");
+    let call = Call::get(path).query("limit", "1").accept(METADATA_LIST);
     let list: List = cluster.read(call).await.ok()?;
     Some(list.items.len() as u64 + list.metadata.remaining_item_count)
 }

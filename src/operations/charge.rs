@@ -1,7 +1,6 @@
 //! CPU and memory of a whole cluster, as two rows of its pulse: what its nodes take of what they have to give.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::rows::{Cell, Column, Row, RowKey, TableDelta, Tone, spark};
 
@@ -16,18 +15,18 @@ struct Node {
 #[derive(Default)]
 pub struct Charge {
     nodes: HashMap<RowKey, Node>,
-    lately: [Vec<u64>; 2],
 }
 
 /// Cells of a chart.
 const WIDTH: usize = 30;
 /// How many counts back a line goes.
 const LATELY: usize = 24;
-const NAMES: [&str; 2] = ["cpu", "memory"];
+/// What is added up: the names of the rows.
+pub const FIGURES: [&str; 2] = ["cpu", "memory"];
 
 impl Charge {
-    /// Takes the rows of nodes; true if that changed what is shown.
-    pub fn take(&mut self, columns: &[Column], delta: &TableDelta) -> bool {
+    /// Takes the rows of nodes.
+    pub fn take(&mut self, columns: &[Column], delta: &TableDelta) {
         if delta.reset {
             self.nodes.clear();
         }
@@ -37,64 +36,74 @@ impl Charge {
         for row in &delta.upserts {
             self.nodes.insert(row.key.clone(), node(columns, row));
         }
-        let Some(taken) = self.taken() else { return false };
-        for (lately, now) in self.lately.iter_mut().zip(taken) {
-            note(lately, now);
-        }
-        true
     }
 
-    /// What the nodes take that are measured; `None` where none is.
-    fn taken(&self) -> Option<[u64; 2]> {
-        let mut measured = self.nodes.values().filter_map(|node| node.taken).peekable();
+    /// What the nodes take that are measured, and what they have to give, for each of [`FIGURES`]; `None` where none is
+    /// measured.
+    pub fn sums(&self) -> Option<[Figure; 2]> {
+        let mut measured = self.nodes.values().filter_map(|node| Some((node.taken?, node.has))).peekable();
         measured.peek()?;
-        Some(measured.fold([0, 0], |sum, taken| [sum[0] + taken[0], sum[1] + taken[1]]))
+        let zero = [Figure::default(); 2];
+        Some(
+            measured.fold(zero, |sum, (taken, has)| {
+                [0, 1].map(|i| sum[i] + Figure { taken: taken[i], has: has[i] })
+            }),
+        )
+    }
+}
+
+/// What is taken of what there is: millicores or bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figure {
+    pub taken: u64,
+    pub has: u64,
+}
+
+impl std::ops::Add for Figure {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { taken: self.taken + other.taken, has: self.has + other.has }
+    }
+}
+
+impl Figure {
+    /// `1617m of 2000m (80 %)`. `i`: which of [`FIGURES`] it is.
+    pub fn words(self, i: usize) -> String {
+        format!("{} of {} ({} %)", amount(i, self.taken), amount(i, self.has), self.share())
     }
 
-    /// What the same nodes have to give.
-    fn has(&self) -> [u64; 2] {
-        let measured = self.nodes.values().filter(|node| node.taken.is_some());
-        measured.fold([0, 0], |sum, node| [sum[0] + node.has[0], sum[1] + node.has[1]])
+    /// `1617m 80 %`, and how bad that is by k9s's thresholds.
+    pub fn short(self, i: usize) -> (String, Tone) {
+        (format!("{} {} %", amount(i, self.taken), self.share()), self.tone())
     }
 
-    /// `1617m of 2000m (80 %)`, for CPU and memory.
-    pub fn words(&self) -> Option<[String; 2]> {
-        let (taken, has) = (self.taken()?, self.has());
-        let words = |i: usize| {
-            let share = share(taken[i], has[i]);
-            format!("{} of {} ({share} %)", amount(i, taken[i]), amount(i, has[i]))
-        };
-        Some([words(0), words(1)])
+    fn share(self) -> u64 {
+        (u128::from(self.taken) * 100 / u128::from(self.has.max(1))) as u64
     }
 
-    /// The rows beside those of the kinds, in the same columns.
-    pub fn rows(&self, cluster: &Arc<str>) -> Vec<Arc<Row>> {
-        let Some(taken) = self.taken() else { return Vec::new() };
-        let has = self.has();
-        let row = |i: usize| {
-            let share = share(taken[i], has[i]);
-            // k9s's thresholds.
-            let tone = match share {
-                90.. => Tone::Error,
-                70.. => Tone::Pending,
-                _ => Tone::Normal,
-            };
-            let used = usize::try_from(share).unwrap_or(100).min(100) * WIDTH / 100;
-            let chart = format!("{}{}", "█".repeat(used), "·".repeat(WIDTH - used));
-            let lately = format!("{} {} {share} %", spark::line(&self.lately[i]), amount(i, taken[i]));
-            let cells = [
-                Cell::text(amount(i, has[i])),
-                Cell::Unknown,
-                Cell::Unknown,
-                Cell::Unknown,
-                Cell::status(chart, tone),
-                Cell::status(lately, if tone == Tone::Normal { Tone::Dim } else { tone }),
-            ];
-            // A high share is no object that fails.
-            let key = RowKey::new(cluster.clone(), "", NAMES[i]);
-            Arc::new(Row { key, cells: cells.into(), tone: Tone::Normal, uid: "".into() })
-        };
-        vec![row(0), row(1)]
+    fn tone(self) -> Tone {
+        match self.share() {
+            90.. => Tone::Error,
+            70.. => Tone::Pending,
+            _ => Tone::Normal,
+        }
+    }
+
+    /// Its cells beside those of the kinds, in the same columns. `lately`: what was taken before.
+    pub fn cells(self, i: usize, lately: &[u64]) -> [Cell; 6] {
+        let (share, tone) = (self.share(), self.tone());
+        let used = usize::try_from(share).unwrap_or(100).min(100) * WIDTH / 100;
+        let chart = format!("{}{}", "█".repeat(used), "·".repeat(WIDTH - used));
+        let lately = format!("{} {} {share} %", spark::line(lately), amount(i, self.taken));
+        [
+            Cell::text(amount(i, self.has)),
+            Cell::Unknown,
+            Cell::Unknown,
+            Cell::Unknown,
+            Cell::status(chart, tone),
+            Cell::status(lately, if tone == Tone::Normal { Tone::Dim } else { tone }),
+        ]
     }
 }
 
@@ -105,10 +114,6 @@ pub fn note(lately: &mut Vec<u64>, now: u64) {
         let over = lately.len().saturating_sub(LATELY);
         lately.drain(..over);
     }
-}
-
-fn share(taken: u64, has: u64) -> u64 {
-    (u128::from(taken) * 100 / u128::from(has.max(1))) as u64
 }
 
 /// As a quantity of Kubernetes that is short enough to be read: `1617m`, `132.4` cores, `7227Mi`, `509.8Gi`.
@@ -142,6 +147,8 @@ fn node(columns: &[Column], row: &Row) -> Node {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::rows::ColumnKind;
 
@@ -158,19 +165,20 @@ mod tests {
         };
         let told = |upserts| TableDelta { upserts, ..TableDelta::default() };
         let mut charge = Charge::default();
-        assert!(!charge.take(&columns, &told(vec![row("a", None)])));
-        assert!(charge.rows(&"c".into()).is_empty() && charge.words().is_none());
-        assert!(
-            charge.take(&columns, &told(vec![row("a", Some(500)), row("b", Some(1500)), row("c", None)]))
-        );
+        charge.take(&columns, &told(vec![row("a", None)]));
+        assert!(charge.sums().is_none());
+        charge.take(&columns, &told(vec![row("a", Some(500)), row("b", Some(1500)), row("c", None)]));
+        let before = charge.sums().unwrap()[0].taken;
         charge.take(&columns, &told(vec![row("a", Some(1500))]));
-        let rows = charge.rows(&"c".into());
-        let texts: Vec<_> = rows[0].cells.iter().map(|c| c.display(0).to_string()).collect();
+        let [cpu, memory] = charge.sums().unwrap();
+        let cells = cpu.cells(0, &[before, cpu.taken]);
+        let texts: Vec<_> = cells.iter().map(|c| c.display(0).to_string()).collect();
         assert_eq!(texts[0], "4000m");
         assert_eq!(texts[4], format!("{}{}", "█".repeat(22), "·".repeat(8)));
         assert_eq!(texts[5], "▅█ 3000m 75 %");
+        assert_eq!(cpu.short(0), ("3000m 75 %".to_owned(), Tone::Pending));
         let short = [amount(0, 132_000), amount(0, 132_460), amount(1, 547_425_550_336), amount(1, 12 << 30)];
         assert_eq!(short, ["132", "132.5", "509.8Gi", "12Gi"]);
-        assert_eq!(charge.words().unwrap(), ["3000m of 4000m (75 %)", "3000Mi of 4000Mi (75 %)"]);
+        assert_eq!([cpu.words(0), memory.words(1)], ["3000m of 4000m (75 %)", "3000Mi of 4000Mi (75 %)"]);
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::input::{Query, Within};
+use super::input::{Among, Within};
 use super::set::{self, Lacking};
 use super::{Deck, common};
 use crate::base::Result;
@@ -44,11 +44,7 @@ pub struct Rows {
 pub struct HelmListInput {
     #[serde(flatten)]
     #[command(flatten)]
-    pub within: Within,
-    /// In every namespace.
-    #[arg(long, short = 'A')]
-    #[serde(default)]
-    pub all_namespaces: bool,
+    pub among: Among,
 }
 
 struct HelmList;
@@ -63,19 +59,15 @@ impl Operation for HelmList {
             .asking_each();
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        let mut query = input.query();
-        query.fill(deck)?;
-        input.within = query.within();
-        input.all_namespaces = query.all_namespaces;
-        Ok(())
+        input.among.fill(deck)
     }
 
     fn parts(input: &Self::Input) -> Result<Vec<Part>> {
-        set::parts(Self::SPEC.name, input, &input.query())
+        set::parts(Self::SPEC.name, input, &input.among.query())
     }
 
     fn target(input: &Self::Input) -> Target {
-        input.within.target("secret", "")
+        input.among.target("secret", "")
     }
 
     async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
@@ -85,10 +77,10 @@ impl Operation for HelmList {
             vec![r.namespace.clone(), r.name.clone(), revision, r.status.clone(), chart, app, updated]
         };
         let mut columns = vec!["NAMESPACE", "NAME", "REVISION", "STATUS", "CHART", "APP VERSION", "UPDATED"];
-        let query = input.query();
+        let query = input.among.query();
         if !set::is_several(&query) {
-            let cluster = deck.kube.get(input.within.cluster.as_deref())?;
-            let (found, not_read) = helm::list(&cluster, input.within.namespace.as_deref()).await?;
+            let cluster = query.place(&deck)?;
+            let (found, not_read) = helm::list(&cluster, query.namespace.as_deref()).await?;
             let rows: Vec<Vec<String>> = found.iter().map(row).collect();
             return Ok(Rows { total: rows.len(), not_read, columns, rows, ..Rows::default() });
         }
@@ -106,13 +98,6 @@ impl Operation for HelmList {
         }
         columns.insert(0, "CLUSTER");
         Ok(Rows { total: rows.len(), lacking, not_read, columns, rows })
-    }
-}
-
-impl HelmListInput {
-    fn query(&self) -> Query {
-        let Within { cluster, namespace } = self.within.clone();
-        Query { cluster, namespace, all_namespaces: self.all_namespaces, ..Query::default() }
     }
 }
 

@@ -103,6 +103,47 @@ impl Object {
     }
 }
 
+// The clusters and the namespaces in which an operation looks: see [`super::set`] for several.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+pub struct Among {
+    /// a,b, eu-*, all; default: the current context.
+    #[arg(long, short = 'c', visible_aliases = ["context", "contexts", "clusters"])]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "cluster"))]
+    pub cluster: Option<String>,
+    /// a,b, team-*; default: the context's.
+    #[arg(long, short = 'n')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-complete" = "namespace"))]
+    pub namespace: Option<String>,
+    /// Of every namespace.
+    #[arg(long, short = 'A')]
+    #[serde(default)]
+    pub all_namespaces: bool,
+}
+
+impl Among {
+    /// As [`Query::fill`].
+    pub fn fill(&mut self, deck: &Deck) -> Result<()> {
+        let mut query = self.query();
+        query.fill(deck)?;
+        (self.cluster, self.namespace) = (query.cluster, query.namespace);
+        self.all_namespaces = query.all_namespaces;
+        Ok(())
+    }
+
+    /// Everything there.
+    pub fn query(&self) -> Query {
+        let Self { cluster, namespace, all_namespaces } = self.clone();
+        Query { cluster, namespace, all_namespaces, ..Query::default() }
+    }
+
+    /// The target of an operation on what has this kind and name there.
+    pub fn target(&self, kind: &str, name: &str) -> Target {
+        common::target(&self.cluster, &self.namespace, kind, name)
+    }
+}
+
 // Which objects of a kind to list, and which page of them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Query {

@@ -282,12 +282,15 @@ impl Picked {
 }
 
 fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
+    // A column goes before the part of the key that has its name.
+    let column = |name: &str| columns.iter().position(|c| c.name == name).map(Picked::Cell);
     let find = |name: &str| -> Option<Picked> {
-        Some(match name.to_uppercase().as_str() {
-            "CLUSTER" => Picked::Cluster,
-            "NAMESPACE" => Picked::Namespace,
-            "NAME" => Picked::Name,
-            upper => Picked::Cell(columns.iter().position(|c| c.name == upper)?),
+        let name = name.to_uppercase();
+        column(&name).or(match name.as_str() {
+            "CLUSTER" => Some(Picked::Cluster),
+            "NAMESPACE" => Some(Picked::Namespace),
+            "NAME" => Some(Picked::Name),
+            _ => None,
         })
     };
     if let Some(named) = wanted.columns.as_ref().filter(|named| !named.is_empty()) {
@@ -303,13 +306,15 @@ fn pick(columns: &[Column], wanted: &Wanted) -> Result<Vec<Picked>> {
             .collect();
     }
     let mut picked = Vec::new();
-    if wanted.clusters {
-        picked.push(Picked::Cluster);
+    for (name, part, shown) in [
+        ("CLUSTER", Picked::Cluster, wanted.clusters),
+        ("NAMESPACE", Picked::Namespace, wanted.namespaces),
+        ("NAME", Picked::Name, true),
+    ] {
+        if shown && column(name).is_none() {
+            picked.push(part);
+        }
     }
-    if wanted.namespaces {
-        picked.push(Picked::Namespace);
-    }
-    picked.push(Picked::Name);
     if wanted.usual.is_empty() {
         let shown = |c: &Column| c.is_usual() || wanted.added.iter().any(|name| *name == c.name);
         picked.extend(columns.iter().enumerate().filter(|(_, c)| shown(c)).map(|(at, _)| Picked::Cell(at)));

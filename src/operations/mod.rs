@@ -21,6 +21,7 @@ mod drift;
 mod event;
 mod explain;
 mod file;
+mod find;
 mod flux;
 mod folder;
 mod forward;
@@ -105,6 +106,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     folder::LIST,
     file::LIST,
     forward::LIST,
+    find::LIST,
     grant::LIST,
     helm::LIST,
     image::LIST,

@@ -1,6 +1,6 @@
 //! Operations that look at several kinds at once: every workload in one table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -36,14 +36,15 @@ pub(super) struct Told {
     pub delta: TableDelta,
 }
 
-/// Watches several kinds of a cluster; a kind that the cluster does not have is left out.
+/// Watches several kinds of a cluster; a kind that the cluster does not have is left out. Also gives how they fare.
 pub(super) async fn watch_all(
     cluster: &Arc<Cluster>,
     watch: impl Fn(Selection) -> TableFeed,
     kinds: &'static [(&'static str, &'static str)],
     query: &Query,
-) -> Result<mpsc::Receiver<Told>> {
+) -> Result<(mpsc::Receiver<Told>, Phases)> {
     let (sender, receiver) = mpsc::channel(16);
+    let mut phases = Phases::default();
     for (kind, (_, id)) in kinds.iter().enumerate() {
         let resource = match cluster.resolve(id).await {
             Ok(resource) => resource,
@@ -52,6 +53,7 @@ pub(super) async fn watch_all(
         };
         let selection = query.clone().selection(resource, None)?;
         let (mut feed, sender) = (watch(selection), sender.clone());
+        phases.0.insert(kind, Phase::Connecting);
         tokio::spawn(async move {
             let mut columns: Arc<[Column]> = Arc::from([]);
             loop {
@@ -69,17 +71,34 @@ pub(super) async fn watch_all(
             }
         });
     }
-    Ok(receiver)
+    Ok((receiver, phases))
 }
 
-/// The phases of several kinds as one: the worst.
+/// The phases of several kinds as one: the worst. A kind of which nothing was told yet connects.
 #[derive(Default)]
 pub(super) struct Phases(HashMap<usize, Phase>);
 
 impl Phases {
     pub fn take(&mut self, kind: usize, sources: &[SourceState]) -> Option<Phase> {
-        let last = sources.last()?;
-        self.0.insert(kind, last.phase.clone());
+        self.put(kind, sources.last()?.phase.clone());
+        self.worst()
+    }
+
+    pub fn put(&mut self, kind: usize, phase: Phase) {
+        self.0.insert(kind, phase);
+    }
+
+    pub fn worst(&self) -> Option<Phase> {
+        Self::worst_of(self.0.values())
+    }
+
+    /// The worst of those that are not `left`; of all where that leaves none.
+    pub fn worst_but(&self, left: &HashSet<usize>) -> Option<Phase> {
+        let others = self.0.iter().filter(|(kind, _)| !left.contains(kind)).map(|(_, phase)| phase);
+        Self::worst_of(others).or_else(|| self.worst())
+    }
+
+    fn worst_of<'a>(phases: impl Iterator<Item = &'a Phase>) -> Option<Phase> {
         let rank = |phase: &&Phase| match phase {
             Phase::Live => 0,
             Phase::Polling { .. } => 1,
@@ -89,7 +108,7 @@ impl Phases {
             Phase::Loading { .. } => 4,
             Phase::Reconnecting { .. } => 5,
         };
-        self.0.values().max_by_key(rank).cloned()
+        phases.max_by_key(rank).cloned()
     }
 }
 
@@ -226,15 +245,19 @@ async fn watch_workloads(
     watch: impl Fn(Selection) -> TableFeed,
     query: &Query,
 ) -> Result<TableFeed> {
-    let told = watch_all(cluster, watch, &WORKLOADS, query).await?;
+    let (told, phases) = watch_all(cluster, watch, &WORKLOADS, query).await?;
     let (sender, feed) = feed();
     sender.merge(TableDelta { columns: Some(workload_columns()), ..TableDelta::default() });
-    tokio::spawn(merge_workloads(told, sender, cluster.name().clone()));
+    tokio::spawn(merge_workloads(told, phases, sender, cluster.name().clone()));
     Ok(feed)
 }
 
-async fn merge_workloads(mut told: mpsc::Receiver<Told>, sender: TableSender, cluster: Arc<str>) {
-    let mut phases = Phases::default();
+async fn merge_workloads(
+    mut told: mpsc::Receiver<Told>,
+    mut phases: Phases,
+    sender: TableSender,
+    cluster: Arc<str>,
+) {
     while let Some(Told { kind, columns, delta }) = tokio::select! {
         told = told.recv() => told,
         () = sender.closed() => None,

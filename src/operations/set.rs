@@ -120,6 +120,31 @@ impl Member {
         }
     }
 
+    /// Its rows of a selection, without figures but those of nodes. What has no namespace is read whole.
+    pub fn watch_bare(&self, selection: Selection) -> TableFeed {
+        match self.globs.as_slice() {
+            globs if selection.resource.namespaced && !globs.is_empty() => {
+                self.cluster.watch_among(selection, globs.to_vec(), self.whole)
+            }
+            _ if !selection.resource.is_nodes() => self.cluster.watch(selection),
+            _ if self.whole => self.cluster.watch_whole(selection),
+            _ => self.cluster.watch_measured(selection),
+        }
+    }
+
+    /// The namespaces that it reads, as globs; none is all of its query's.
+    pub fn globs(&self) -> &[String] {
+        &self.globs
+    }
+
+    /// Its namespaces, where it reads only some of its cluster's; else empty.
+    pub fn scope(&self) -> String {
+        match self.globs.as_slice() {
+            [] => self.query.namespace.clone().unwrap_or_default(),
+            globs => globs.join(","),
+        }
+    }
+
     /// Whether it reads this namespace.
     pub fn reads(&self, namespace: &str) -> bool {
         self.globs.is_empty() || self.globs.iter().any(|pattern| glob(pattern, namespace))
@@ -344,6 +369,17 @@ async fn rows(feed: TableFeed, noted: bool) -> Result<(Listing, usize, Vec<Lacki
     Ok((Listing { columns: table.columns().clone(), rows, phase: Phase::Live, note: None }, sources, lacking))
 }
 
+/// Everything of a call over several as it is now, with the figures of what has some; how many they are; and who has not
+/// told all. An error if nobody has told anything.
+pub async fn told(
+    deck: &Deck,
+    cx: &Context,
+    query: &Query,
+    open: Open,
+) -> Result<(Listing, usize, Vec<Lacking>)> {
+    rows(meet(of_call(deck, cx, query, true)?, cx, &open), true).await
+}
+
 /// The page wanted of a call over several.
 pub async fn page(deck: &Deck, cx: &Context, query: &Query, wanted: Wanted, open: Open) -> Result<Page> {
     let whole = wanted.wants_figures();
@@ -353,6 +389,18 @@ pub async fn page(deck: &Deck, cx: &Context, query: &Query, wanted: Wanted, open
     let page = tokio::task::spawn_blocking(move || listing::paged(listing, &wanted));
     let page = page.await.map_err(Error::internal)??;
     Ok(Page { sources: Some(sources), lacking, ..page })
+}
+
+/// What a feed of one cluster tells until it has told all it has, as far as one waits for it.
+pub async fn one(feed: TableFeed) -> Result<Listing> {
+    let table = collected(feed).await;
+    let phase = table.sources().values().next().cloned().unwrap_or(Phase::Connecting);
+    if let (Phase::Failed { error }, true) = (&phase, table.is_empty()) {
+        return Err(error.clone());
+    }
+    let rows = table.slots().iter().map(|(_, row)| row.clone()).collect();
+    let note = table.notes().values().next().cloned();
+    Ok(Listing { columns: table.columns().clone(), rows, phase, note })
 }
 
 async fn collected(mut feed: TableFeed) -> Table {

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Deck;
-use super::input::Within;
+use super::input::Among;
 use super::listing::PATIENCE;
+use super::set::{self, Lacking};
 use crate::base::Result;
-use crate::gate::{Context, Definition, Operation, Spec, Target, define};
+use crate::gate::{Context, Definition, Operation, Part, Spec, Target, define};
 use crate::kube::{Call, Cluster, Selection};
 
 pub const LIST: &[Definition<Deck>] = &[define::<XrayGet>()];
@@ -29,11 +31,7 @@ pub struct XrayGetInput {
     pub kind: String,
     #[serde(flatten)]
     #[command(flatten)]
-    pub within: Within,
-    /// Of every namespace.
-    #[arg(long, short = 'A')]
-    #[serde(default)]
-    pub all_namespaces: bool,
+    pub among: Among,
     /// Only the one of this name.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +46,9 @@ pub struct XrayGetOutput {
     pub faults: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Of several clusters, those that told nothing, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacking>,
     pub nodes: Vec<Node>,
 }
 
@@ -55,7 +56,7 @@ pub struct XrayGetOutput {
 pub struct Node {
     /// 0 is a root.
     pub depth: usize,
-    /// As an operation's `kind` takes it; `container` for a container.
+    /// As an operation's `kind` takes it; `container` for a container, and of several clusters `cluster` for the root of each.
     pub kind: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
@@ -319,23 +320,92 @@ impl Operation for XrayGet {
         "xray_get",
         "/v1/xray/{kind}",
         "Show objects of a kind with all that they own and need, as a tree, and what of that is missing.",
-    );
+    )
+    .asking_each();
 
     fn complete(deck: &Deck, input: &mut Self::Input) -> Result<()> {
-        input.within.fill_or_all(deck, input.all_namespaces).map(drop)
+        input.among.fill(deck)
+    }
+
+    fn parts(input: &Self::Input) -> Result<Vec<Part>> {
+        set::parts(Self::SPEC.name, input, &input.among.query())
     }
 
     fn target(input: &Self::Input) -> Target {
-        input.within.target(&input.kind, input.name.as_deref().unwrap_or_default())
+        input.among.target(&input.kind, input.name.as_deref().unwrap_or_default())
     }
 
-    async fn run(deck: Arc<Deck>, _: Context, mut input: Self::Input) -> Result<Self::Output> {
-        let cluster = input.within.fill_or_all(&deck, input.all_namespaces)?;
-        let namespace = input.within.namespace.clone();
-        let id = cluster.resolve(&input.kind).await?.full_name();
-        let (mut roots, more) = list(&cluster, &id, namespace.as_deref()).await?;
-        let (world, cut) = World::read(&cluster, namespace.as_deref()).await?;
-        if let Some(name) = &input.name {
+    async fn run(deck: Arc<Deck>, cx: Context, input: Self::Input) -> Result<Self::Output> {
+        let query = input.among.query();
+        if !set::is_several(&query) {
+            let cluster = query.place(&deck)?;
+            let wanted = Wanted { kind: input.kind, name: input.name, depth: 0 };
+            let (nodes, cut) = wanted.grow(&cluster, query.namespace.as_deref(), |_| true).await?;
+            return Ok(output(nodes, cut, Vec::new()));
+        }
+        let grow = |member: Arc<set::Member>| -> BoxFuture<'static, _> {
+            let wanted = Wanted { kind: input.kind.clone(), name: input.name.clone(), depth: 1 };
+            Box::pin(async move {
+                let namespace = member.query.namespace.as_deref();
+                wanted.grow(&member.cluster, namespace, |namespace| member.reads(namespace)).await
+            })
+        };
+        let (told, lacking) = set::each(&deck, &cx, &query, grow).await?;
+        let (mut nodes, mut cut) = (Vec::<Node>::new(), false);
+        let mut last = String::new();
+        for (member, (mut tree, more)) in told {
+            if last != **member.cluster.name() {
+                last = member.cluster.name().to_string();
+                nodes.push(Node::cluster(last.clone(), String::new()));
+            }
+            nodes.append(&mut tree);
+            cut |= more;
+        }
+        let silent =
+            |one: &Lacking| Node::cluster(one.cluster.clone(), format!("{}: {}", one.state, one.reason));
+        nodes.extend(lacking.iter().map(silent));
+        Ok(output(nodes, cut, lacking))
+    }
+}
+
+impl Node {
+    /// The root of a cluster's trees; `fault` is why it has none.
+    fn cluster(name: String, fault: String) -> Self {
+        let kind = "cluster".to_owned();
+        Self { depth: 0, kind, namespace: String::new(), name, fault: !fault.is_empty(), status: fault }
+    }
+}
+
+fn output(nodes: Vec<Node>, cut: bool, lacking: Vec<Lacking>) -> XrayGetOutput {
+    let faults = nodes.iter().filter(|node| node.fault).count();
+    let note = cut.then(|| format!("only the first {MOST} objects of a kind were looked at"));
+    XrayGetOutput { total: nodes.len(), faults, note, lacking, nodes }
+}
+
+/// Which trees to grow in a cluster.
+struct Wanted {
+    kind: String,
+    name: Option<String>,
+    /// Of the roots.
+    depth: usize,
+}
+
+impl Wanted {
+    /// The trees, and whether something was left out because there is too much. `reads`: which namespaces count.
+    async fn grow(
+        &self,
+        cluster: &Arc<Cluster>,
+        namespace: Option<&str>,
+        reads: impl Fn(&str) -> bool,
+    ) -> Result<(Vec<Node>, bool)> {
+        let resource = cluster.resolve(&self.kind).await?;
+        let id = resource.full_name();
+        let (mut roots, more) = list(cluster, &id, namespace).await?;
+        let (world, cut) = World::read(cluster, namespace).await?;
+        if resource.namespaced {
+            roots.retain(|root| reads(text(root, "/metadata/namespace")));
+        }
+        if let Some(name) = &self.name {
             roots.retain(|root| text(root, "/metadata/name") == name);
         }
         roots.sort_by(|a, b| {
@@ -345,11 +415,9 @@ impl Operation for XrayGet {
         });
         let mut nodes = Vec::new();
         for root in &roots {
-            world.grow(&id, root, 0, &mut nodes);
+            world.grow(&id, root, self.depth, &mut nodes);
         }
-        let faults = nodes.iter().filter(|node| node.fault).count();
-        let note = (more || cut).then(|| format!("only the first {MOST} objects of a kind were looked at"));
-        Ok(XrayGetOutput { total: nodes.len(), faults, note, nodes })
+        Ok((nodes, more || cut))
     }
 }
 

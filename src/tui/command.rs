@@ -49,6 +49,8 @@ pub enum Command {
     /// Every workload in one table.
     Workloads(Option<Namespaces>),
     Pulses,
+    /// Objects of every kind by a part of their name, which stands where the kind does else.
+    Find(Wanted),
     /// A kind's objects with all that they own and need.
     Xray(CompactString, Option<Namespaces>),
     /// A folder of manifests; without one, what was saved.
@@ -116,6 +118,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["keymap"], "another keymap"),
     (&["workloads", "workload", "wk"], "every workload in one table"),
     (&["xray", "xr", "x"], "what a kind's objects own and need: :xray KIND [NS]"),
+    (&["find", "search"], "objects of every kind by a part of their name: :find TEXT [NS] [-l SELECTOR]"),
     (&["pulse", "pulses", "pu", "hz"], "how many of each kind are well"),
     (&["dir", "d", "ls"], "a folder of manifests: :dir PATH"),
     (&["tab"], "a new tab: :tab COMMAND"),
@@ -186,6 +189,7 @@ pub fn parse(line: &str) -> Result<Command> {
                 extra.text
             ))),
         },
+        Some("find") => find(rest, line).map(Command::Find),
         Some("pulse") => none(Command::Pulses),
         Some("dir") => Ok(Command::Dir(Some(one("a folder")?.unwrap_or_else(|| ".".to_owned())))),
         Some("ws") => workspace(rest).map(Command::Workspace),
@@ -232,6 +236,30 @@ pub fn parse_words<S: AsRef<str>>(words: &[S]) -> Result<Command> {
         })
         .collect();
     parse(&line.join(" "))
+}
+
+/// What is looked for: a part of a name, labels, or both.
+fn find(words: &[Word], line: &str) -> Result<Wanted> {
+    let none = Word { text: String::new(), at: 0, quoted: false };
+    let wanted = match words {
+        [] => return Err(nothing_to_find()),
+        [first, ..] if first.text.starts_with(['-', '@', '/']) || is_selector(first) => {
+            wanted(&none, words, line)?
+        }
+        [text, rest @ ..] => wanted(text, rest, line)?,
+    };
+    if wanted.kind.is_empty() && wanted.labels.is_none() && wanted.fields.is_none() {
+        return Err(nothing_to_find());
+    }
+    match (&wanted.owner, &wanted.sort) {
+        (None, None) => Ok(wanted),
+        _ => Err(Error::invalid("find takes no --owner and no --sort")),
+    }
+}
+
+fn nothing_to_find() -> Error {
+    Error::invalid("find needs a part of a name, or labels")
+        .next("Such as :find cart, :find web-* all, :find -l app=web @all.")
 }
 
 fn wanted(kind: &Word, words: &[Word], line: &str) -> Result<Wanted> {
@@ -511,6 +539,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_for_is_a_part_of_a_name_or_labels() {
+        let find = |line| match parse(line).unwrap() {
+            Command::Find(wanted) => wanted,
+            other => panic!("{line}: {other:?}"),
+        };
+        let both = find("find cart all -l app=web @eu-*,us-2 /kind=pod");
+        assert_eq!((both.kind.as_str(), both.namespaces), ("cart", Some(Namespaces::All)));
+        assert_eq!((both.labels.as_deref(), both.context.as_deref()), (Some("app=web"), Some("eu-*,us-2")));
+        assert_eq!(both.filter.as_deref(), Some("kind=pod"));
+        let labels = find("find app=web shop");
+        assert_eq!((labels.kind.as_str(), labels.labels.as_deref()), ("", Some("app=web")));
+        assert_eq!(labels.namespaces, Some(Namespaces::One("shop".into())));
+    }
+
+    #[test]
     fn mistakes_are_said() {
         for (line, says) in [
             ("", "empty"),
@@ -520,6 +563,9 @@ mod tests {
             ("po --wide", "no flag"),
             ("po -n", "needs a value"),
             ("ctx a b", "one name"),
+            ("find", "a part of a name"),
+            ("find @all", "a part of a name"),
+            ("find web --sort AGE", "no --owner"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.message.contains(says), "{line}: {}", error.message);

@@ -200,6 +200,19 @@ pub struct Query {
     pub select: Option<RowKey>,
 }
 
+/// Objects of every kind that are looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sought {
+    /// A part of the name, or a glob; empty is any.
+    pub text: CompactString,
+    pub clusters: Vec<CompactString>,
+    pub namespaces: Namespaces,
+    pub labels: Option<String>,
+    pub fields: Option<String>,
+    /// As typed after `/`.
+    pub filter: Option<String>,
+}
+
 /// Whose logs to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogTarget {
@@ -296,6 +309,8 @@ pub enum Route {
     Workloads(Option<Namespaces>),
     /// Objects of a kind with all that they own and need.
     Xray(CompactString, Option<Namespaces>),
+    /// Objects of every kind by a part of their name.
+    Find(Sought),
     /// How many of each kind are well.
     Pulses,
     /// A folder on this machine; without one, what was saved.

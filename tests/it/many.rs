@@ -272,6 +272,126 @@ fn a_cluster_that_dies_is_stale_by_name_while_the_others_go_on() {
     leave(console);
 }
 
+#[test]
+fn pulses_trees_and_searches_are_of_all_clusters_and_wait_for_no_dead_one() {
+    let fleet = Fleet::start("fourth");
+    let shared = Bed::shared();
+    let (console, _) = open(&fleet, "all");
+    console.wait("all that live", 60, |s| s.contains("18 of 20 live"));
+    let ask = |arguments: &[&str]| {
+        let began = Instant::now();
+        let told = json(shared, &fleet.home, arguments);
+        println!("{arguments:?} after {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(60), "{arguments:?} waited for the dead");
+        told
+    };
+    let lacking = |told: &Value| -> Vec<String> {
+        let all = told["lacking"].as_array().into_iter().flatten();
+        all.map(|one| one["cluster"].as_str().unwrap().to_owned()).collect()
+    };
+    let texts = |row: &Value| -> Vec<String> {
+        row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap().to_owned()).collect()
+    };
+
+    // A column a cluster, and what all of them have together.
+    let pulse = ask(&["pulse", "list", "-A", "--cluster", "all"]);
+    let columns = texts(&pulse["columns"]);
+    assert_eq!(columns.len(), 5 + 20, "{columns:?}");
+    assert_eq!(lacking(&pulse), ["hole", "silent"], "{pulse}");
+    for row in pulse["rows"].as_array().unwrap().iter().map(texts) {
+        let counts = row[5..].iter().filter(|cell| *cell != "–");
+        let sum: u64 = counts.map(|cell| cell.split(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+        assert_eq!(row[1], sum.to_string(), "{row:?}");
+        assert_eq!(row[5..].iter().filter(|cell| *cell == "–").count(), 2, "{row:?}");
+    }
+    console.keys(":pulse\r");
+    let screen = console.wait("counts of all", 40, |s| {
+        s.contains("pulse(all)") && s.contains("18 of 20 live") && s.contains('█') && s.contains("edge-01")
+    });
+    for dead in ["hole", "silent"] {
+        assert!(screen.lines().any(|l| l.contains(&format!(" {dead} "))), "no {dead}:\n{screen}");
+    }
+    console.keys("/^pod\r");
+    console.wait("one row", 15, |s| s.contains("[1/"));
+    console.keys("\r");
+    console.wait("the merged table", 30, |s| s.contains("pods(all)") && s.contains("CLUSTER"));
+
+    // A root a cluster.
+    let tree = ask(&["xray", "get", "deployments", "-A", "--cluster", "edge-01,edge-02,hole"]);
+    let nodes = tree["nodes"].as_array().unwrap();
+    let roots = nodes.iter().filter(|node| node["depth"] == 0);
+    let names: Vec<&str> = roots.clone().map(|node| node["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["edge-01", "edge-02", "hole"], "{tree}");
+    assert!(roots.clone().all(|node| node["kind"] == "cluster") && lacking(&tree) == ["hole"], "{tree}");
+    assert!(nodes.iter().any(|node| node["depth"] == 1 && node["kind"] == "deployments.apps"), "{tree}");
+    console.keys(":ctx edge-01,edge-02,hole\r");
+    console.wait("the three", 30, |s| s.contains("2 of 3 live"));
+    console.keys(":xray deploy all\r");
+    console.wait("the trees of both", 40, |s| {
+        s.contains("xray(deployments, all)") && s.contains("▾ cluster edge-01") && s.contains("▾ deployments")
+    });
+    console.keys("x");
+    let screen = console.wait("the roots alone", 15, |s| {
+        s.contains("▸ cluster edge-01") && s.contains("▸ cluster edge-02") && !s.contains("deployments web")
+    });
+    assert!(screen.contains("· cluster hole"), "{screen}");
+    console.keys("\r");
+    console.wait("the first one's", 15, |s| s.contains("▾ cluster edge-01") && s.contains("▸ deployments"));
+    console.keys("jy");
+    console.wait("a manifest of it", 30, |s| s.contains("kind: Deployment"));
+
+    // What every cluster has.
+    let found = ask(&["resource", "find", "kube-root", "-A", "--cluster", "all", "--limit", "1000"]);
+    assert_eq!(lacking(&found), ["hole", "silent"], "{found}");
+    let (columns, rows) = (texts(&found["columns"]), found["rows"].as_array().unwrap());
+    assert_eq!(columns, ["KIND", "NAMESPACE", "NAME", "CLUSTER", "AGE"]);
+    for cluster in ["edge-01", "edge-16", "shared", "fourth"] {
+        let has = rows.iter().map(texts).any(|row| row[0] == "configmap" && row[3] == cluster);
+        assert!(has, "nothing of {cluster}: {found}");
+    }
+    console.keys(":find kube-root all @all\r");
+    console.wait("rows of all that live", 60, |s| {
+        s.contains("find(kube-root, all)") && s.contains("18 of 20 live") && s.contains("edge-16")
+    });
+    console.keys("/cluster=edge-16\r");
+    console.wait("those of one", 15, |s| s.contains("/cluster=edge-16") && !s.contains("edge-01"));
+    console.keys("\r");
+    console.wait("its table", 30, |s| s.contains("configmaps(") && s.contains("kube-root-ca.crt"));
+    leave(console);
+}
+
+#[test]
+fn what_may_not_be_listed_is_named_in_a_search() {
+    let (bed, home) = (Bed::shared(), Home::new());
+    bed.namespace("find-a");
+    bed.kubectl(&["run", "found-me", "--image=x", "-n", "find-a"], None);
+    bed.kubectl(&["create", "configmap", "found-too", "-n", "find-a"], None);
+    let find = |kubeconfig: &Path, arguments: &[&str]| -> Value {
+        let arguments = [&["resource", "find", "-n", "find-a", "-o", "json"], arguments].concat();
+        let output = home.qd(&arguments).env("KUBECONFIG", kubeconfig).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let kinds = |page: &Value| -> Vec<String> {
+        let rows = page["rows"].as_array().unwrap().iter();
+        rows.map(|row| row[0].as_str().unwrap().to_owned()).collect()
+    };
+    let all = find(&bed.kubeconfig, &["FOUND-"]);
+    assert_eq!(kinds(&all), ["configmap", "pod"], "{all}");
+    assert!(all["note"].as_str().unwrap().contains("left out"), "{all}");
+    assert_eq!(kinds(&find(&bed.kubeconfig, &["-l", "run=found-me"])), ["pod"]);
+    assert_eq!(kinds(&find(&bed.kubeconfig, &["found-*", "--kinds", "cm,secrets"])), ["configmap"]);
+    assert_eq!(find(&bed.kubeconfig, &["*-nobody-has"])["total"], 0);
+    let seeker = limited(&home, "seeker", &["find-a"], false);
+    let some = find(&seeker, &["found-"]);
+    assert_eq!(kinds(&some), ["pod"], "{some}");
+    let note = some["note"].as_str().unwrap();
+    assert!(note.contains("refused") && note.contains("configmaps") && note.contains("secrets"), "{note}");
+    let output = home.qd(&["resource", "find"]).env("KUBECONFIG", &bed.kubeconfig).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("nothing is looked for"), "{said}");
+}
+
 /// What may be read of the shared cluster with a service account's token that has these rights.
 fn limited(home: &Home, name: &str, namespaces: &[&str], lists_namespaces: bool) -> PathBuf {
     let bed = Bed::shared();

@@ -36,8 +36,8 @@ fn modes(view: &str) -> Vec<&str> {
         "yaml" | "describe" => vec![view, "text", "global"],
         "logs" | "help" => vec![view, "global"],
         "clusters" | "containers" | "aliases" | "audit" | "participants" | "dir" | "screendumps" | "helm"
-        | "helm_history" | "xray" | "pulse" | "workloads" | "history" | "forwards" | "users" | "groups"
-        | "rules" => {
+        | "helm_history" | "xray" | "pulse" | "find" | "workloads" | "history" | "forwards" | "users"
+        | "groups" | "rules" => {
             vec![view, "table", "global"]
         }
         kind => vec![kind, "objects", "table", "global"],

@@ -9,11 +9,8 @@ use super::describe::part::text;
 use super::drift::NOTED;
 use super::plan::comparable;
 use crate::base::{self, Revision};
+use crate::kube::call::METADATA_LIST;
 use crate::kube::{Call, Cluster, Clusters, Error, Resource};
-
-/// The only form of a list that is needed where names and owners are enough.
-const METADATA_LIST: &str =
-    "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
 
 const METADATA: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json";
 

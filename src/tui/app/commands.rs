@@ -11,7 +11,7 @@ use crate::base::{Error, Result};
 use crate::gate::Request;
 use crate::tui::command::{self, Candidates, Command, Wanted};
 use crate::tui::effect::Flash;
-use crate::tui::object::{Namespaces, Query, Route, are_several};
+use crate::tui::object::{Namespaces, Query, Route, Sought, are_several};
 use crate::tui::panes::{self, Opened};
 use crate::tui::prompt::PromptKind;
 use crate::tui::shared::KindInfo;
@@ -89,6 +89,7 @@ impl App {
             Command::Workloads(namespaces) => Route::Workloads(namespaces),
             Command::Xray(kind, namespaces) => Route::Xray(self.resolve_kind(&kind), namespaces),
             Command::Pulses => Route::Pulses,
+            Command::Find(wanted) => Route::Find(self.sought(wanted)?),
             Command::Dir(path) => Route::Dir(path),
             Command::Forwards => Route::Forwards(None),
             Command::Palette => Route::Palette,
@@ -175,19 +176,32 @@ impl App {
             return Err(Error::not_found(format!("there is no kind or command {:?}", wanted.kind.as_str()))
                 .next(format!("{near}Ctrl-a lists every kind.")));
         }
-        if let Some(context) = &wanted.context {
-            self.set_context(context)?;
-        }
-        if let Some(namespaces) = wanted.namespaces {
-            if wanted.context.is_none() {
-                self.doubt(&namespaces);
-            }
-            self.set_namespaces(namespaces);
-        }
+        self.go_where(&wanted)?;
         let mut query = self.query(kind);
         (query.labels, query.fields, query.filter) = (wanted.labels, wanted.fields, wanted.filter);
         (query.owner, query.sort) = (wanted.owner, wanted.sort);
         Ok(query)
+    }
+
+    /// Goes to the clusters and the namespaces that a line names.
+    fn go_where(&mut self, wanted: &Wanted) -> Result<()> {
+        if let Some(context) = &wanted.context {
+            self.set_context(context)?;
+        }
+        if let Some(namespaces) = &wanted.namespaces {
+            if wanted.context.is_none() {
+                self.doubt(namespaces);
+            }
+            self.set_namespaces(namespaces.clone());
+        }
+        Ok(())
+    }
+
+    fn sought(&mut self, wanted: Wanted) -> Result<Sought> {
+        self.go_where(&wanted)?;
+        let Query { clusters, namespaces, .. } = self.query(CompactString::default());
+        let Wanted { kind: text, labels, fields, filter, .. } = wanted;
+        Ok(Sought { text, clusters, namespaces, labels, fields, filter })
     }
 
     /// Asks the cluster for a kind that is not known: a CRD may have come. Whether that is worth it.

@@ -10,6 +10,7 @@ pub mod containers;
 pub mod dir;
 pub mod editor;
 pub mod explain;
+mod find;
 pub mod form;
 mod form_known;
 pub mod forward;
@@ -70,6 +71,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Workloads(namespaces) => Box::new(several::workloads(shared, namespaces)),
         Route::Xray(kind, namespaces) => Box::new(xray::pane(kind, namespaces, shared)),
         Route::Pulses => Box::new(several::pulses(shared)),
+        Route::Find(sought) => Box::new(find::pane(sought)),
         Route::Dir(path) => Box::new(dir::pane(path)),
         Route::Helm => Box::new(helm::releases(shared)),
         Route::HelmHistory(release) => Box::new(helm::history(release)),

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::change;
 use super::table::{Content, Source, TablePane};
 use crate::gate::Request;
+use crate::rows::RowKey;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
 use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Query, Route, TextKind, are_several};
@@ -23,12 +24,6 @@ impl Scope {
     fn of(shared: &Shared, namespaces: Option<Namespaces>) -> Self {
         let namespaces = namespaces.unwrap_or_else(|| shared.namespaces.clone());
         Self { clusters: shared.clusters.clone(), namespaces }
-    }
-
-    /// For what is asked of one cluster: the first in view.
-    fn of_one(shared: &Shared) -> Self {
-        let clusters = shared.clusters.first().cloned().into_iter().collect();
-        Self { clusters, namespaces: shared.namespaces.one_or_all() }
     }
 
     fn request(&self, operation: &str) -> Request {
@@ -50,14 +45,6 @@ impl Scope {
             kind: Some(kind.to_owned()),
             ..PaneFocus::default()
         }
-    }
-}
-
-/// Whose namespaces they are, where the pane is of one of several clusters that are in view.
-pub(super) fn alone(namespaces: &str, clusters: &[CompactString], is_alone: bool) -> String {
-    match clusters.first().filter(|_| is_alone) {
-        Some(cluster) => format!("{namespaces} of {cluster} alone"),
-        None => namespaces.to_owned(),
     }
 }
 
@@ -88,19 +75,37 @@ pub fn workloads(shared: &Shared, namespaces: Option<Namespaces>) -> TablePane<W
     TablePane::with(Workloads(scope), Grid::new(several, !single))
 }
 
-impl Workloads {
-    fn objects(grid: &Grid) -> Vec<ObjectRef> {
-        let object = |key: &crate::rows::RowKey| {
-            let (kind, name) = key.name.split_once('/')?;
-            Some(ObjectRef::new(&*key.cluster, id(kind), key.namespace.clone(), name))
-        };
-        grid.chosen().iter().filter_map(object).collect()
-    }
+/// The object of a row whose name has the kind in front: `deployment/web`.
+fn workload(key: &RowKey) -> Option<ObjectRef> {
+    let (kind, name) = key.name.split_once('/')?;
+    Some(ObjectRef::new(&*key.cluster, id(kind), key.namespace.clone(), name))
+}
 
-    fn current(grid: &Grid) -> Option<ObjectRef> {
-        let key = &grid.selected()?.key;
-        let (kind, name) = key.name.split_once('/')?;
-        Some(ObjectRef::new(&*key.cluster, id(kind), key.namespace.clone(), name))
+/// The keys of a table in which each row is an object of a kind of its own, which `object` tells.
+pub(super) fn act_on(
+    action: &Action,
+    grid: &Grid,
+    object: fn(&RowKey) -> Option<ObjectRef>,
+    cx: &mut Cx<'_>,
+) {
+    let Some(current) = grid.selected().and_then(|row| object(&row.key)) else {
+        return cx.flash(Flash::info("there is no row under the cursor"));
+    };
+    let chosen: Vec<ObjectRef> = grid.chosen().iter().filter_map(object).collect();
+    match action.name {
+        "describe" => cx.go(Route::Text(TextKind::Describe, current)),
+        "yaml" => cx.go(Route::Text(TextKind::Yaml, current)),
+        "edit" => cx.go(Route::Edit(current)),
+        "events" => cx.go(Route::Events(current)),
+        "logs" | "logs_previous" => {
+            let previous = action.name == "logs_previous";
+            cx.go(Route::Logs(LogTarget { objects: chosen, container: None, previous }));
+        }
+        "enter" => cx.go(current.in_its_table()),
+        change => match change::dialog(change, &chosen, None, None) {
+            Ok(dialog) => cx.layer(dialog),
+            Err(error) => cx.error(&error),
+        },
     }
 }
 
@@ -150,26 +155,11 @@ impl Content for Workloads {
         if !OWN.contains(&action.name) {
             return Handled::No;
         }
-        let Some(object) = Self::current(grid) else {
-            cx.flash(Flash::info("there is no row under the cursor"));
-            return Handled::Yes;
-        };
-        match action.name {
-            "enter" if object.plural() == "pods" => cx.go(Route::Containers(object)),
-            "enter" => cx.go(object.in_its_table()),
-            "describe" => cx.go(Route::Text(TextKind::Describe, object)),
-            "yaml" => cx.go(Route::Text(TextKind::Yaml, object)),
-            "edit" => cx.go(Route::Edit(object)),
-            "events" => cx.go(Route::Events(object)),
-            "logs" | "logs_previous" => cx.go(Route::Logs(LogTarget {
-                objects: Self::objects(grid),
-                container: None,
-                previous: action.name == "logs_previous",
-            })),
-            change => match change::dialog(change, &Self::objects(grid), None, None) {
-                Ok(dialog) => cx.layer(dialog),
-                Err(error) => cx.error(&error),
-            },
+        match grid.selected().and_then(|row| workload(&row.key)) {
+            Some(object) if action.name == "enter" && object.plural() == "pods" => {
+                cx.go(Route::Containers(object));
+            }
+            _ => act_on(action, grid, workload, cx),
         }
         Handled::Yes
     }
@@ -179,21 +169,16 @@ impl Content for Workloads {
     }
 
     fn focus(&self, grid: &Grid) -> PaneFocus {
-        let selected = Self::current(grid).map(|object| object.arguments());
+        let selected = grid.selected().and_then(|row| workload(&row.key)).map(|object| object.arguments());
         PaneFocus { selected, ..self.0.focus("workloads") }
     }
 }
 
 /// How many of each kind are well.
-pub struct Pulses {
-    scope: Scope,
-    /// Several clusters are in view, and it is of one of them.
-    alone: bool,
-}
+pub struct Pulses(Scope);
 
 pub fn pulses(shared: &Shared) -> TablePane<Pulses> {
-    let alone = are_several(&shared.clusters);
-    TablePane::of(Pulses { scope: Scope::of_one(shared), alone })
+    TablePane::of(Pulses(Scope::of(shared, None)))
 }
 
 impl Content for Pulses {
@@ -202,15 +187,20 @@ impl Content for Pulses {
     }
 
     fn scope(&self) -> String {
-        alone(self.scope.namespaces.label(), &self.scope.clusters, self.alone)
+        self.0.namespaces.label().to_owned()
     }
 
     fn source(&self) -> Source {
-        Source::Watch(self.scope.request("pulse_list"))
+        Source::Watch(self.0.request("pulse_list"))
     }
 
     fn clusters(&self) -> Option<&[CompactString]> {
-        Some(&self.scope.clusters)
+        Some(&self.0.clusters)
+    }
+
+    fn take_clusters(&mut self, clusters: &[CompactString]) -> bool {
+        self.0.clusters = clusters.to_vec();
+        true
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -229,8 +219,8 @@ impl Content for Pulses {
         if let Some(row) = grid.selected() {
             cx.go(Route::Resources(Query {
                 kind: id(&row.key.name).into(),
-                clusters: self.scope.clusters.clone(),
-                namespaces: self.scope.namespaces.clone(),
+                clusters: self.0.clusters.clone(),
+                namespaces: self.0.namespaces.clone(),
                 ..Query::default()
             }));
         }
@@ -243,6 +233,6 @@ impl Content for Pulses {
 
     fn focus(&self, grid: &Grid) -> PaneFocus {
         let selected = grid.selected().map(|row| json!({ "kind": "pulse", "name": row.key.name }));
-        PaneFocus { selected, ..self.scope.focus("pulse") }
+        PaneFocus { selected, ..self.0.focus("pulse") }
     }
 }

@@ -96,8 +96,11 @@ impl Sources {
         self.0.values().any(|source| !is_live(&source.phase) && source.shown)
     }
 
-    /// Whether a row is of a source that no longer tells what changes.
+    /// Whether a row is of a source that no longer tells what changes; one of no cluster is of all of them.
     pub fn is_old(&self, key: &RowKey) -> bool {
+        if key.cluster.is_empty() {
+            return self.any_old();
+        }
         let of = |name: &str| match name.strip_prefix(&*key.cluster) {
             Some("") => true,
             Some(rest) => {

@@ -8,13 +8,12 @@ use compact_str::CompactString;
 use serde_json::{Value, json};
 
 use super::change;
-use super::several::alone;
 use super::table::{Content, Source, TablePane};
 use crate::gate::Request;
 use crate::rows::{Cell, Column, ColumnKind, Row, RowKey, TableDelta, Tone};
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash};
-use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Route, TextKind, are_several};
+use crate::tui::object::{LogTarget, Namespaces, ObjectRef, Route, TextKind};
 use crate::tui::pane::{Handled, PaneFocus};
 use crate::tui::shared::Shared;
 use crate::tui::widgets::grid::Grid;
@@ -22,10 +21,8 @@ use crate::tui::widgets::grid::Grid;
 /// One tree.
 pub struct Xray {
     kind: CompactString,
-    /// The one cluster that it reads, if it is not the current one.
+    /// Those that it reads, if not the current one.
     clusters: Vec<CompactString>,
-    /// Several clusters are in view, and it is of one of them.
-    alone: bool,
     namespaces: Namespaces,
     nodes: Vec<Node>,
     folded: HashSet<usize>,
@@ -44,12 +41,18 @@ struct Node {
     fault: bool,
 }
 
+impl Node {
+    /// The root of what one of several clusters has.
+    fn is_cluster(&self) -> bool {
+        self.kind == "cluster"
+    }
+}
+
 pub fn pane(kind: CompactString, namespaces: Option<Namespaces>, shared: &Shared) -> TablePane<Xray> {
     let content = Xray {
         kind,
-        clusters: shared.clusters.first().cloned().into_iter().collect(),
-        alone: are_several(&shared.clusters),
-        namespaces: namespaces.as_ref().unwrap_or(&shared.namespaces).one_or_all(),
+        clusters: shared.clusters.clone(),
+        namespaces: namespaces.unwrap_or_else(|| shared.namespaces.clone()),
         nodes: Vec::new(),
         folded: HashSet::new(),
         stale: false,
@@ -69,13 +72,15 @@ impl Xray {
         self.nodes.get(at + 1).is_some_and(|next| next.depth > self.nodes[at].depth)
     }
 
-    /// The object of a node; a container's is its pod.
+    /// The object of a node; a container's is its pod, and a cluster is none.
     fn object(&self, mut at: usize) -> Option<ObjectRef> {
         while self.nodes.get(at)?.kind == "container" {
             at = at.checked_sub(1)?;
         }
-        let node = self.nodes.get(at)?;
-        let cluster = self.clusters.first().cloned().unwrap_or_default();
+        let node = self.nodes.get(at).filter(|node| !node.is_cluster())?;
+        // Of several clusters each has a root, with its trees below it.
+        let root = self.nodes[..at].iter().rfind(|node| node.is_cluster()).map(|root| &root.name);
+        let cluster = root.or(self.clusters.first()).cloned().unwrap_or_default();
         Some(ObjectRef::new(cluster, node.kind.clone(), node.namespace.clone(), node.name.clone()))
     }
 
@@ -84,6 +89,7 @@ impl Xray {
             Column::new("TREE", ColumnKind::Text).rank(0),
             Column::new("STATUS", ColumnKind::Status).rank(1),
         ];
+        let are_several = self.nodes.first().is_some_and(Node::is_cluster);
         let mut upserts = Vec::new();
         let mut hidden: Option<usize> = None;
         for (i, node) in self.nodes.iter().enumerate() {
@@ -98,11 +104,12 @@ impl Xray {
                 (false, _) => "·",
             };
             let kind = node.kind.split('.').next().unwrap_or(&node.kind);
-            let place = if node.depth == 0 && self.namespaces == Namespaces::All && !node.namespace.is_empty()
-            {
-                format!("{}/", node.namespace)
-            } else {
-                String::new()
+            let is_root = node.depth == usize::from(are_several);
+            let one = matches!(self.namespaces, Namespaces::One(_));
+            let place = match node.namespace.as_str() {
+                "" => String::new(),
+                namespace if is_root && !one => format!("{namespace}/"),
+                _ => String::new(),
             };
             let tree = format!("{}{sign} {kind} {place}{}", "  ".repeat(node.depth), node.name);
             let tone = if node.fault { Tone::Error } else { Tone::Normal };
@@ -134,7 +141,9 @@ impl Xray {
     }
 
     fn on_object(&self, name: &str, at: usize, cx: &mut Cx<'_>) {
-        let Some(object) = self.object(at) else { return };
+        let Some(object) = self.object(at) else {
+            return cx.flash(Flash::info("that is a cluster: its objects are in the lines below it"));
+        };
         let is_container = self.nodes[at].kind == "container";
         match name {
             "enter" | "logs" | "logs_previous" if is_container => cx.go(Route::Logs(LogTarget {
@@ -166,20 +175,25 @@ impl Content for Xray {
 
     fn scope(&self) -> String {
         let kind = self.kind.split('.').next().unwrap_or(&self.kind);
-        format!("{kind}, {}", alone(self.namespaces.label(), &self.clusters, self.alone))
+        format!("{kind}, {}", self.namespaces.label())
     }
 
     fn source(&self) -> Source {
         let mut arguments = json!({ "kind": self.kind });
         self.namespaces.put(&mut arguments);
-        if let Some(cluster) = self.clusters.first() {
-            arguments["cluster"] = json!(cluster);
+        if !self.clusters.is_empty() {
+            arguments["cluster"] = json!(self.clusters.join(","));
         }
         Source::Call(Request::new("xray_get", arguments))
     }
 
     fn clusters(&self) -> Option<&[CompactString]> {
         Some(&self.clusters)
+    }
+
+    fn take_clusters(&mut self, clusters: &[CompactString]) -> bool {
+        self.clusters = clusters.to_vec();
+        true
     }
 
     fn sort(&self) -> Option<(&'static str, bool)> {
@@ -220,6 +234,7 @@ impl Content for Xray {
         match action.name {
             "fold" => self.fold(grid),
             "fold_all" => self.fold_all(),
+            "enter" if self.at(grid).is_some_and(|at| self.nodes[at].is_cluster()) => self.fold(grid),
             name if OBJECT.contains(&name) => match self.at(grid) {
                 Some(at) => self.on_object(name, at, cx),
                 None => cx.flash(Flash::info("there is no line under the cursor")),
@@ -244,7 +259,7 @@ impl Content for Xray {
 
     fn focus(&self, grid: &Grid) -> PaneFocus {
         PaneFocus {
-            cluster: self.clusters.first().map(ToString::to_string),
+            cluster: (!self.clusters.is_empty()).then(|| self.clusters.join(",")),
             kind: Some("xray".to_owned()),
             selected: self.at(grid).and_then(|at| self.object(at)).map(|object| object.arguments()),
             ..PaneFocus::default()
