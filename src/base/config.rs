@@ -64,6 +64,22 @@ pub struct Kubernetes {
     /// Where the past of a cluster's CPU and memory is read from, for advice on requests. A list of
     /// {cluster, url, token_file, matchers}.
     pub prometheus: Vec<Prometheus>,
+    /// Where else more is known of an object: its logs, its dashboard. A list of {name, kinds, url}; `Alt-l` shows them.
+    pub links: Vec<Link>,
+}
+
+/// A page outside about an object.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// What it is called: logs.
+    pub name: String,
+    /// The kinds that have it: [pods, deployments.apps]. Empty: every kind.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// Its address, with {cluster}, {namespace}, {kind}, {name}, {pod}, {node}, {uid}, {container}, {label:KEY}, or any
+    /// {.path.in.the.manifest}. {{ is a brace.
+    pub url: String,
 }
 
 /// One cluster's Prometheus, or what speaks its HTTP API.

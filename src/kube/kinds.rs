@@ -129,8 +129,8 @@ fn qualified(name: &str, group: &str) -> String {
     if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
 }
 
-/// Appends one part of a path. A name with a slash or a dot-dot must not lead elsewhere.
-fn encode(path: &mut String, part: &str) {
+/// Appends one part of a path or of a query. A name with a slash or a dot-dot must not lead elsewhere.
+pub(super) fn encode(path: &mut String, part: &str) {
     use std::fmt::Write;
     let dots_only = !part.is_empty() && part.bytes().all(|b| b == b'.');
     for byte in part.bytes() {

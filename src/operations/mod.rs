@@ -31,6 +31,7 @@ mod image;
 mod input;
 mod k9s;
 mod kind;
+mod link;
 mod listing;
 mod log;
 mod manifest;
@@ -112,6 +113,7 @@ pub const ALL: &[&[Definition<Deck>]] = &[
     image::LIST,
     k9s::LIST,
     kind::LIST,
+    link::LIST,
     log::LIST,
     manifest::LIST,
     node::LIST,

@@ -141,6 +141,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain("replica_sets"),
     plain("used_by"),
     plain("adjacent"),
+    plain("links"),
     plain("bundle"),
     plain("notify"),
     plain("explain"),

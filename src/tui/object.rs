@@ -285,6 +285,8 @@ pub enum Route {
     Explain(ObjectRef),
     /// Who uses an object by its name.
     References(ObjectRef),
+    /// The pages about an object in other systems.
+    Links(ObjectRef),
     /// The objects around one, one step away.
     Adjacent(ObjectRef),
     /// The users or groups (`user`, `group`) that role bindings name.

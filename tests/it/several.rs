@@ -57,6 +57,67 @@ fn the_tree_goes_from_a_deployment_to_its_containers_and_folds() {
 }
 
 #[test]
+fn objects_of_every_kind_are_found_by_a_part_of_their_name() {
+    let (_home, console) = open();
+    console.keys(":find CART all\r");
+    let screen = console.wait("objects of several kinds", 40, |s| {
+        s.contains("find(CART, all)[")
+            && s.contains("as of ")
+            && s.contains("deployment")
+            && s.contains("service")
+    });
+    assert!(screen.contains("left out"), "what was not looked at is not said:\n{screen}");
+    console.keys("/kind=deployment\r");
+    console.wait("one kind", 15, |s| s.contains("/kind=deployment") && !s.contains("service "));
+    console.keys("\r");
+    console.wait("it among its like", 30, |s| s.contains("deployments(shop)") && s.contains("cart"));
+    console.keys(":find not-anywhere\r");
+    console.wait("that there is none", 30, |s| s.contains("no object fits not-anywhere"));
+    console.keys(":find\r");
+    console.wait("what is missing", 15, |s| s.contains("find needs a part of a name"));
+}
+
+#[test]
+fn links_to_other_systems_are_shown_and_copied() {
+    let home = Home::new();
+    let folder = home.path().join("config/quarterdeck");
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = "kubernetes:\n  links:\n    - {name: logs, kinds: [pods], url: 'https://logs.example/{namespace}/{pod}?on={node}'}\n    - {name: tier, url: 'https://x.example/{label:no-such-label}'}\n    - {name: nodes, kinds: [nodes], url: 'https://x.example/{node}'}\n";
+    std::fs::write(folder.join("config.yaml"), config).unwrap();
+    let console = Console::start(&home, None, &["lab", "pods", "shop"], 140, 40);
+    console.wait("pods", 60, |s| s.contains("pods(shop)[") && s.contains("cart-"));
+    console.keys("/cart-\r");
+    console.wait("some of them", 15, |s| s.contains("/cart-"));
+    console.keys("\x1bl");
+    let screen = console.wait("the link", 30, |s| {
+        s.contains("links(pods cart-") && s.contains("https://logs.example/shop/cart-")
+    });
+    assert!(screen.contains("[1]") && screen.contains("tier: it has no label:no-such-label"), "{screen}");
+    console.keys("\r");
+    console.wait("that it is copied", 15, |s| s.contains("copied https://logs.example/shop/cart-"));
+    assert!(String::from_utf8_lossy(&console.raw()).contains("\x1b]52;"), "it went to the clipboard");
+}
+
+#[test]
+fn how_a_table_was_sorted_holds_in_the_next_session() {
+    let home = Home::new();
+    let open = || {
+        let console = Console::start(&home, None, &["lab", "services", "all"], 140, 40);
+        console.wait("the table", 60, |s| s.contains("services(all)[") && s.contains("AGE"));
+        console
+    };
+    let mut console = open();
+    let by_age = |s: &str| s.contains("AGE↑") || s.contains("AGE↓");
+    assert!(!by_age(&console.screen()));
+    console.keys("A");
+    console.wait("another order", 15, by_age);
+    console.keys(":q!\r");
+    console.ended(20);
+    let console = open();
+    console.wait("the same order", 15, by_age);
+}
+
+#[test]
 fn a_folder_of_manifests_is_looked_at_applied_and_deleted() {
     let (home, console) = open();
     let folder = home.path().join("manifests");

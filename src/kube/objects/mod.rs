@@ -21,6 +21,7 @@ pub mod explain;
 pub mod gitops;
 pub mod helm;
 pub mod keepers;
+pub mod links;
 pub mod look;
 pub mod manifest;
 pub mod mask;

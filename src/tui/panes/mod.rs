@@ -20,6 +20,7 @@ mod grants;
 pub mod helm;
 pub mod help;
 mod line;
+mod links;
 pub mod logs;
 mod messages;
 mod notices;
@@ -82,6 +83,7 @@ pub fn open(route: Route, shared: &Shared) -> Result<Opened> {
         Route::Subjects(kind) => Box::new(rbac::subjects(kind, shared)),
         Route::Rules { cluster, subject } => Box::new(rbac::rules(cluster, subject)),
         Route::References(object) => Box::new(references::pane(object)),
+        Route::Links(object) => Box::new(links::pane(object)),
         Route::Adjacent(object) => Box::new(references::adjacent(object)),
         Route::Revisions(object) => Box::new(revisions::pane(object)),
         Route::Forwards(of) => Box::new(forwards::pane(of.as_ref())),

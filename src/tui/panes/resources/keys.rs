@@ -55,6 +55,7 @@ impl Resources {
             "notify" => self.notify(cx),
             "bundle" => self.bundle(cx),
             "adjacent" => self.go_to_one(cx, Route::Adjacent),
+            "links" => self.go_to_one(cx, Route::Links),
             "history" if GitOps::of(&self.query.kind).is_some() => self.go_to_one(cx, Route::Synced),
             "history" => self.go_to_one(cx, Route::Revisions),
             "replica_sets" => self.replica_sets(cx),
