@@ -138,6 +138,12 @@ pub enum Effect {
     Do(Action),
     Flash(Flash),
     Copy(String),
+    /// Somebody has chosen how the tables of a kind are sorted.
+    Sorted {
+        kind: CompactString,
+        column: CompactString,
+        descending: bool,
+    },
     Namespace(Namespaces),
     Clusters(Vec<CompactString>),
     KnownClusters(Vec<ClusterInfo>),
@@ -285,6 +291,11 @@ impl<'a> Cx<'a> {
     /// Puts text on the clipboard (OSC 52).
     pub fn copy(&mut self, text: impl Into<String>) {
         self.effects.push(Effect::Copy(text.into()));
+    }
+
+    /// Tells how somebody has had the table of a kind sorted: the next one begins so.
+    pub fn sorted(&mut self, kind: CompactString, column: &str, descending: bool) {
+        self.effects.push(Effect::Sorted { kind, column: column.into(), descending });
     }
 
     /// Changes the session's namespace, which new tables start with.

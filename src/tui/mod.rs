@@ -38,6 +38,7 @@ mod prompt;
 mod runner;
 pub mod shared;
 pub mod skin;
+pub mod sorts;
 pub mod terminal;
 pub mod theme;
 pub mod user;

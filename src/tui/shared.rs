@@ -56,6 +56,8 @@ pub struct Shared {
     pub keymap: Arc<Keymap>,
     /// What a k9s user has set up.
     pub user: Arc<Setup>,
+    /// How the tables of each kind were sorted last.
+    pub sorts: super::sorts::Sorts,
     /// Where log panes keep what memory has no room for.
     pub log_disk: super::Disk,
 }
@@ -222,6 +224,7 @@ impl Shared {
             pointers: Vec::new(),
             keymap: Arc::default(),
             user: Arc::default(),
+            sorts: super::sorts::Sorts::default(),
             log_disk: super::Disk::default(),
         }
     }

@@ -111,6 +111,7 @@ async fn show(client: Client, setting: &Setting, opening: &Opening, read_only: b
         mouse: config.screen.mouse,
         own_editor: tui::terminal::has_editor(),
         namespace: filled(&config.kubernetes.namespace),
+        sorts: Some(setting.paths.state.join("sorts.json")),
         log_disk: tui::Disk::new(
             setting.paths.state.join("lines"),
             u64::from(config.screen.log_disk_mib) << 20,

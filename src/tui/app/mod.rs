@@ -57,6 +57,8 @@ pub struct Options {
     pub own_editor: bool,
     /// The namespace that new tables show; `None` shows all.
     pub namespace: Option<String>,
+    /// Where it is kept how tables were sorted; `None` forgets it with the session.
+    pub sorts: Option<PathBuf>,
     /// Where log panes keep what memory has no room for.
     pub log_disk: super::Disk,
     pub clock: SharedClock,
@@ -74,6 +76,7 @@ impl Default for Options {
             mouse: true,
             own_editor: true,
             namespace: None,
+            sorts: None,
             log_disk: super::Disk::default(),
             clock: Arc::new(crate::base::SystemClock),
         }
@@ -188,6 +191,7 @@ impl App {
         let mut shared = Shared::new(client.actor().clone(), client.catalogue());
         shared.keymap = Arc::new(Keymap::embedded()?);
         shared.read_only = options.read_only;
+        shared.sorts = super::sorts::Sorts::of(options.sorts.clone());
         shared.log_disk = options.log_disk.clone();
         if let Some(namespace) = &options.namespace {
             shared.namespaces = super::object::Namespaces::parse(namespace);

@@ -72,12 +72,26 @@ impl App {
             Effect::Do(action) => self.act(&action),
             Effect::Flash(flash) => self.flash(flash),
             Effect::Copy(text) => self.outbound.push_back(Outbound::Copy(text)),
+            Effect::Sorted { kind, column, descending } => self.sorted(&kind, &column, descending),
             Effect::Namespace(namespaces) => self.set_namespaces(namespaces),
             Effect::Clusters(clusters) => self.set_clusters(clusters),
             Effect::KnownClusters(known) => self.learn_clusters(known),
             Effect::ClusterSeen { cluster, up } => self.cluster_seen(&cluster, up),
             Effect::Quit => self.quit = true,
         }
+    }
+
+    /// Keeps how tables of a kind are sorted. That it cannot be written is said, and no more than that.
+    fn sorted(&mut self, kind: &str, column: &str, descending: bool) {
+        let Some(write) = self.shared.sorts.note(kind, column, descending) else { return };
+        let ticket = self.next_ticket();
+        let job = move || {
+            if let Err(error) = write() {
+                tracing::warn!(%error, "how tables are sorted could not be kept");
+            }
+            Box::new(()) as Box<dyn std::any::Any + Send>
+        };
+        self.executor.job(None, ticket, Box::new(job));
     }
 
     pub(super) fn next_ticket(&mut self) -> Ticket {

@@ -30,7 +30,7 @@ pub mod rbac;
 pub mod references;
 pub mod resources;
 pub mod revisions;
-mod save;
+pub(in crate::tui) mod save;
 #[cfg(test)]
 mod session_tests;
 pub mod several;

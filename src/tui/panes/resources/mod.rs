@@ -280,6 +280,7 @@ impl Pane for Resources {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
+        self.sort_as_before(cx);
         self.take_view(cx);
         if let Some(sort) = &self.query.sort {
             let (column, way) = sort.rsplit_once(':').unwrap_or((sort, ""));
@@ -297,16 +298,22 @@ impl Pane for Resources {
     }
 
     fn act(&mut self, action: &Action, cx: &mut Cx<'_>) -> Handled {
+        let before = self.sorting();
         if self.grid.act(action, cx) == Handled::Yes {
+            self.keep_sorting(before, cx);
             return Handled::Yes;
         }
         self.key(action, cx)
     }
 
     fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) -> Handled {
+        let before = self.sorting();
         match self.grid.mouse(event, area, cx) {
             Some(true) => self.act(&Action::named("enter"), cx),
-            Some(false) => Handled::Yes,
+            Some(false) => {
+                self.keep_sorting(before, cx);
+                Handled::Yes
+            }
             None => Handled::No,
         }
     }

@@ -47,6 +47,27 @@ impl Resources {
         changed
     }
 
+    /// Sorts as the last table of the kind was. What a view or the command line says goes over it.
+    pub(super) fn sort_as_before(&mut self, cx: &Cx<'_>) {
+        if let Some((column, descending)) = cx.shared.sorts.get(&self.query.kind) {
+            self.grid.sort_at_first(column, descending);
+        }
+    }
+
+    pub(super) fn sorting(&self) -> Option<(CompactString, bool)> {
+        self.grid.sorted_by().map(|(column, descending)| (column.into(), descending))
+    }
+
+    /// Keeps how it is sorted now, where that is another order than before.
+    pub(super) fn keep_sorting(&self, before: Option<(CompactString, bool)>, cx: &mut Cx<'_>) {
+        match self.sorting() {
+            Some((column, descending)) if before != Some((column.clone(), descending)) => {
+                cx.sorted(self.query.kind.clone(), &column, descending);
+            }
+            _ => {}
+        }
+    }
+
     /// Leads where the person's own jump from this kind does, if there is one.
     pub(super) fn jump(&mut self, object: &ObjectRef, cx: &mut Cx<'_>) -> bool {
         let user = cx.shared.user.clone();
