@@ -21,25 +21,47 @@ pub(in crate::gate) fn check(operation: &str, schema: &Value, arguments: &Value)
         let names: Vec<&str> = properties.keys().map(String::as_str).collect();
         return Err(unknown(operation, wrong, &names));
     }
-    if let Some(missing) = missing(schema, given) {
-        return Err(Error::invalid(format!("the argument {missing:?} is missing")).next(takes(operation)));
-    }
-    for (name, value) in given {
-        let property = properties.get(name).unwrap_or(&Value::Null);
-        if !accepts(schema, property, value) {
-            let message = format!("{name:?} must be {}, not {}", wanted(schema, property), shown(value));
-            return Err(Error::invalid(message).next(takes(operation)));
-        }
-        inside(schema, property, value, name)
-            .map_err(|message| Error::invalid(message).next(takes(operation)))?;
-    }
-    Ok(())
+    fields(schema, schema, given, "").map_err(|message| Error::invalid(message).next(takes(operation)))
 }
 
 /// The first property that a schema requires and that is not given.
 fn missing<'a>(schema: &'a Value, given: &serde_json::Map<String, Value>) -> Option<&'a str> {
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     required.filter_map(Value::as_str).find(|name| !given.contains_key(*name))
+}
+
+/// What is wrong with the fields of an object, the arguments themselves or one within them, with the path to it.
+fn fields(
+    root: &Value,
+    schema: &Value,
+    given: &serde_json::Map<String, Value>,
+    path: &str,
+) -> Result<(), String> {
+    if let Some(name) = missing(schema, given) {
+        return Err(match path {
+            "" => format!("the argument {name:?} is missing"),
+            path => format!("\"{path}.{name}\" is missing"),
+        });
+    }
+    let none = serde_json::Map::new();
+    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+    given.iter().try_for_each(|(name, value)| match properties.get(name) {
+        Some(schema) if path.is_empty() => each(root, schema, value, name),
+        Some(schema) => each(root, schema, value, &format!("{path}.{name}")),
+        None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
+            let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+            Err(format!("\"{path}\" has no {name:?}, but {}", names.join(", ")))
+        }
+        None => Ok(()),
+    })
+}
+
+/// What is wrong with a value: its type, or what lies within it.
+fn each(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
+    if accepts(root, schema, value) {
+        return inside(root, schema, value, path);
+    }
+    Err(format!("{path:?} must be {}, not {}", wanted(root, schema), shown(value)))
 }
 
 /// What is wrong within a list or an object that is of the right type itself, with the path to it.
@@ -53,29 +75,12 @@ fn inside(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(),
             _ => return Ok(()),
         }
     }
-    let each = |schema: &Value, value: &Value, path: String| {
-        if accepts(root, schema, value) {
-            return inside(root, schema, value, &path);
-        }
-        Err(format!("{path:?} must be {}, not {}", wanted(root, schema), shown(value)))
-    };
-    match (value, schema.get("items"), schema.get("properties").and_then(Value::as_object)) {
+    match (value, schema.get("items"), schema.get("properties")) {
         (Value::Array(items), Some(schema), _) => {
-            items.iter().enumerate().try_for_each(|(i, item)| each(schema, item, format!("{path}[{i}]")))
+            let item = |(i, item): (usize, &Value)| each(root, schema, item, &format!("{path}[{i}]"));
+            items.iter().enumerate().try_for_each(item)
         }
-        (Value::Object(given), _, Some(properties)) => {
-            if let Some(name) = missing(schema, given) {
-                return Err(format!("\"{path}.{name}\" is missing"));
-            }
-            given.iter().try_for_each(|(name, value)| match properties.get(name) {
-                Some(schema) => each(schema, value, format!("{path}.{name}")),
-                None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
-                    let names: Vec<&str> = properties.keys().map(String::as_str).collect();
-                    Err(format!("\"{path}\" has no {name:?}, but {}", names.join(", ")))
-                }
-                None => Ok(()),
-            })
-        }
+        (Value::Object(given), _, Some(_)) => fields(root, schema, given, path),
         _ => Ok(()),
     }
 }

@@ -309,10 +309,10 @@ pub enum Route {
     Grants,
     /// Every workload in one table, of these namespaces if not the session's.
     Workloads(Option<Namespaces>),
-    /// Objects of a kind with all that they own and need.
-    Xray(CompactString, Option<Namespaces>),
     /// Objects of every kind by a part of their name.
     Find(Sought),
+    /// Objects of a kind with all that they own and need.
+    Xray(CompactString, Option<Namespaces>),
     /// How many of each kind are well.
     Pulses,
     /// A folder on this machine; without one, what was saved.
