@@ -163,8 +163,8 @@ impl App {
                 known.latency_ms = None;
             }
         }
-        // Another one of several can say which kinds there are.
-        if up && self.shared.kinds.is_empty() && self.shared.clusters.len() > 1 {
+        // It can say now which kinds there are, if none could.
+        if up && self.shared.kinds.is_empty() && self.session.kinds.is_none() {
             self.read_kinds();
         }
     }
@@ -378,6 +378,7 @@ impl App {
                 }
             }
         } else if session.kinds == Some(ticket) {
+            session.kinds = session.kinds.filter(|_| output.is_some());
             if let Some(output) = output {
                 self.shared.kinds = kinds(&output).into();
                 // Scopes of plugins are words for kinds.

@@ -105,7 +105,7 @@ fn items(shared: &Shared, modes: &[CompactString], lacking: &[CompactString]) ->
     let mut section = None;
     let offered = |(_, b): &(&str, &Binding)| {
         let lacks = b.action.name == "sort" && lacking.contains(&b.action.words);
-        !lacks && !(shared.read_only && b.action.changes())
+        !(lacks || shared.read_only && b.action.changes())
     };
     for (mode, binding) in shared.keymap.bindings(modes).filter(offered) {
         let mode = crate::tui::user::title(mode).unwrap_or(mode);
