@@ -4,13 +4,37 @@ use compact_str::CompactString;
 use serde_json::{Value, json};
 
 use super::Resources;
-use crate::base::Error;
-use crate::gate::Request;
+use crate::base::{Error, Result};
+use crate::gate::{Reply, Request};
 use crate::rows::RowKey;
-use crate::tui::effect::{Cx, Flash};
+use crate::tui::effect::{Cx, Flash, Ticket};
 use crate::tui::object::{Namespaces, ObjectRef, Query, Route, TextKind};
+use crate::tui::panes::talk;
 
 impl Resources {
+    /// The part of an object that Enter or the owner's key has asked for.
+    pub(super) fn answered(&mut self, ticket: Ticket, result: Result<Reply>, cx: &mut Cx<'_>) {
+        if self.bundled(ticket, &result, cx) {
+            return;
+        }
+        let drilled = self.drilling.take_if(|(asked, _)| *asked == ticket);
+        let chosen = self.choosing.take_if(|(asked, ..)| *asked == ticket);
+        if let (Ok(Reply::Done { output, .. }), Some((_, want, pod))) = (&result, &chosen) {
+            return talk::choose(*want, pod, output, cx);
+        }
+        let owned = self.owning.take_if(|(asked, _)| *asked == ticket);
+        if let Some((_, object, jump)) = self.jumping.take_if(|(asked, ..)| *asked == ticket) {
+            return self.jumped(&object, &jump, result, cx);
+        }
+        match (result, drilled, owned) {
+            (Ok(Reply::Done { output, .. }), Some((_, object)), _) => self.drill_into(&object, &output, cx),
+            (Ok(Reply::Done { output, .. }), _, Some((_, object))) => self.go_to_owner(&object, &output, cx),
+            (Ok(Reply::Done { .. }), None, None) => {}
+            (Ok(Reply::Held(held)), ..) => cx.flash(Flash::warning(held.reason)),
+            (Err(error), ..) => cx.error(&error),
+        }
+    }
+
     pub(super) fn enter(&mut self, cx: &mut Cx<'_>) {
         let Some(object) = self.object() else { return };
         if self.jump(&object, cx) {

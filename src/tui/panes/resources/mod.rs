@@ -17,7 +17,7 @@ use ratatui::text::Line;
 use serde_json::{Value, json};
 
 use crate::base::Error;
-use crate::gate::{Frame, Reply, Request};
+use crate::gate::{Frame, Request};
 use crate::rows::RowKey;
 use crate::tui::action::Action;
 use crate::tui::effect::{Cx, Flash, Message, Ticket};
@@ -476,31 +476,6 @@ impl Pane for Resources {
             marked: marked.into_iter().map(key_value).collect(),
             columns: self.grid.column_names(),
             private: false,
-        }
-    }
-}
-
-impl Resources {
-    /// The part of an object that Enter or the owner's key has asked for.
-    fn answered(&mut self, ticket: Ticket, result: crate::base::Result<Reply>, cx: &mut Cx<'_>) {
-        if self.bundled(ticket, &result, cx) {
-            return;
-        }
-        let drilled = self.drilling.take_if(|(asked, _)| *asked == ticket);
-        let chosen = self.choosing.take_if(|(asked, ..)| *asked == ticket);
-        if let (Ok(Reply::Done { output, .. }), Some((_, want, pod))) = (&result, &chosen) {
-            return talk::choose(*want, pod, output, cx);
-        }
-        let owned = self.owning.take_if(|(asked, _)| *asked == ticket);
-        if let Some((_, object, jump)) = self.jumping.take_if(|(asked, ..)| *asked == ticket) {
-            return self.jumped(&object, &jump, result, cx);
-        }
-        match (result, drilled, owned) {
-            (Ok(Reply::Done { output, .. }), Some((_, object)), _) => self.drill_into(&object, &output, cx),
-            (Ok(Reply::Done { output, .. }), _, Some((_, object))) => self.go_to_owner(&object, &output, cx),
-            (Ok(Reply::Done { .. }), None, None) => {}
-            (Ok(Reply::Held(held)), ..) => cx.flash(Flash::warning(held.reason)),
-            (Err(error), ..) => cx.error(&error),
         }
     }
 }
