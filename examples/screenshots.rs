@@ -48,6 +48,13 @@ const SHOTS: &[(&str, (u16, u16), &str, &str)] = &[
     ("messages", (120, 24), ":messages\r", "messages"),
     ("xray", (120, 36), ":xray deploy shop\r", "xray"),
     ("pulse", (120, 30), ":pulse\r", "pulse"),
+    ("pulse-several", (160, 30), ":ctx all\r<30>:pulse\r", "2 of 3 live"),
+    ("xray-several", (120, 36), ":ctx all\r<30>:xray deploy shop\r", "cluster offshore"),
+    ("find", (120, 30), ":find cart all\r", "as of"),
+    ("adjacent", (120, 30), "/checkout\r<10>K", "adjacent("),
+    ("notices", (120, 24), ":deploy shop\r<15>b<10>:notices\r", "notices"),
+    ("secret", (120, 24), ":secrets shop\r<15>e", "decoded"),
+    ("approvals", (120, 24), ":approvals\r", "approvals"),
     ("grants", (120, 24), ":grants\r", "grants"),
     ("audit", (160, 30), ":audit\r", "session_started"),
 ];
