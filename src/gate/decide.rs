@@ -10,7 +10,7 @@ use super::approval::{CallResult, Decided, Verdict};
 use super::call::Call;
 use super::client::Request;
 use super::engine::Gate;
-use super::hold::{binding, effect_of, target_of};
+use super::hold::{binding, check_intact, effect_of, target_of};
 use super::policy::{Ruling, is_agent};
 use super::preview::Preview;
 use super::recorded::recorded_arguments;
@@ -125,6 +125,7 @@ impl Gate {
         record: ApprovalRecord,
         reason: Option<String>,
     ) -> Result<Decided> {
+        check_intact(&record)?;
         let call = self.revive(&record, record.arguments.clone())?;
         if let Some(why) = self.check_read_only(&call.spec) {
             return Err(Error::new(Code::PermissionDenied, why));

@@ -250,12 +250,18 @@ impl Gate {
         }
     }
 
-    fn card(&self, record: ApprovalRecord) -> Result<Approval> {
+    pub(in crate::gate) fn card(&self, record: ApprovalRecord) -> Result<Approval> {
         let now = self.now();
         // One that was sealed with a key that is gone is void, and has nothing to show.
-        let target = target_of(&record)?;
-        let preview =
-            serde_json::from_value(record.preview.clone()).unwrap_or_else(|_| Preview::of(target.clone()));
+        let stored = target_of(&record)?;
+        let mut preview =
+            serde_json::from_value(record.preview.clone()).unwrap_or_else(|_| Preview::of(stored.clone()));
+        let mut target = stored;
+        if is_open(&record) && check_intact(&record).is_err() {
+            // The preview is sealed, and the columns beside it are not.
+            target = preview.target.clone();
+            preview.warnings.insert(0, "its record was changed in the database: it does not run".to_owned());
+        }
         Ok(Approval {
             approval: record.id,
             call: record.call,
@@ -426,6 +432,27 @@ pub(in crate::gate) fn binding(record: &ApprovalRecord, preview: &Preview) -> St
         "actor": record.actor.to_string(),
         "policy": record.policy_version,
     }))
+}
+
+fn is_open(record: &ApprovalRecord) -> bool {
+    matches!(record.state, ApprovalState::Pending | ApprovalState::Approved)
+}
+
+/// Fails if what is stored of a held call is not what was filed: somebody has written into the database.
+pub(in crate::gate) fn check_intact(record: &ApprovalRecord) -> Result<()> {
+    let intact = serde_json::from_value::<Preview>(record.preview.clone()).is_ok_and(|preview| {
+        target_of(record).is_ok_and(|target| target.to_string() == record.target_text)
+            && preview.hash() == record.preview_hash
+            && binding(record, &preview) == record.digest
+    });
+    if intact {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Conflict,
+        "what the database says of this call is not what was proposed: it was changed there, and does not run",
+    )
+    .next("Refuse it, have it proposed again, and see who can write the database."))
 }
 
 fn held(record: &ApprovalRecord, why: &str) -> Held {

@@ -6,6 +6,7 @@ use super::arguments::{Common, ConfigAction};
 use crate::base::config::{self, Effective, Inputs};
 use crate::base::{Code, Error, Paths, Result, paths};
 use crate::gate::Form;
+use crate::kube::objects::links;
 use crate::tui::keymap::Keymap;
 use crate::tui::{command, files, skin};
 
@@ -56,7 +57,8 @@ pub fn run(action: ConfigAction, common: &Common, forms: &[Form]) -> Result<()> 
     Ok(())
 }
 
-/// Looks for what the configuration names: a theme, a keymap, a command that the console opens with. What is not there.
+/// Looks for what the configuration names: a theme, a keymap, a command that the console opens with, links. What is not
+/// there, or cannot be.
 fn names(paths: &Paths, effective: &Effective) -> Vec<Error> {
     let screen = &effective.config.screen;
     let at = |key: &str, error: Error| {
@@ -67,7 +69,10 @@ fn names(paths: &Paths, effective: &Effective) -> Vec<Error> {
     let keymap = Keymap::named(&screen.keymap, &paths.config.join("keymaps")).err();
     let open = (!screen.open.is_empty()).then(|| command::parse(&screen.open).err()).flatten();
     let found = [("theme", theme), ("keymap", keymap), ("open", open)];
-    found.into_iter().filter_map(|(key, error)| Some(at(key, error?))).collect()
+    let written = effective.written("kubernetes.links");
+    let links = links::mistakes(&effective.config.kubernetes.links).into_iter();
+    let links = links.map(|why| Error::invalid(format!("{written}: kubernetes.links: {why}")));
+    found.into_iter().filter_map(|(key, error)| Some(at(key, error?))).chain(links).collect()
 }
 
 fn init(common: &Common) -> Result<()> {

@@ -407,18 +407,25 @@ async fn what_a_dry_run_shows_is_what_happens() {
         assert_ne!(planned.before, planned.after);
         apply::run(&cluster, Some("previews"), one, apply::Options::default(), None).await.unwrap();
         let (place, now) = live(&document).await;
-        assert_eq!(
-            comparable(&planned.after),
-            comparable(&shown(now.clone(), &place)),
-            "{}",
-            document.words()
-        );
+        assert_eq!(comparable(&planned.after), comparable(&shown(now, &place)), "{}", document.words());
 
-        let mut edited = now;
-        edited["metadata"]["labels"] = value!({"edited": "yes"});
-        let edited = manifest::parse(&edited.to_string()).unwrap().remove(0);
-        let planned = edit::plan(&place, &edited).await.unwrap();
-        edit::run(&place, &edited, None).await.unwrap();
+        // Where a controller writes between the look and the edit, one looks again, as a person would.
+        let mut looks = 0;
+        let planned = loop {
+            let (place, mut edited) = live(&document).await;
+            edited["metadata"]["labels"] = value!({"edited": "yes"});
+            let edited = manifest::parse(&edited.to_string()).unwrap().remove(0);
+            let done = match edit::plan(&place, &edited).await {
+                Ok(planned) => edit::run(&place, &edited, None).await.map(|_| planned),
+                Err(error) => Err(error),
+            };
+            looks += 1;
+            match done {
+                Ok(planned) => break planned,
+                Err(error) if error.code == Code::Conflict && looks < 10 => {}
+                Err(error) => panic!("{}: {error}", document.words()),
+            }
+        };
         let (place, now) = live(&document).await;
         assert_eq!(comparable(&planned.after), comparable(&shown(now, &place)), "{}", document.words());
     }

@@ -285,7 +285,9 @@ fn pulses_trees_and_searches_are_of_all_clusters_and_wait_for_no_dead_one() {
             let output = fleet.home.qd(arguments).args(["-o", "json"]).output().unwrap();
             println!("{arguments:?} after {:?}", began.elapsed());
             let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            let lacking = told["lacking"].as_array().into_iter().flatten().map(|one| &one["cluster"]);
+            // A kind of which another test has made the conversion fail may be missing of the cluster that all share.
+            let lacking = told["lacking"].as_array().into_iter().flatten();
+            let lacking = lacking.filter(|one| one["state"] != "incomplete").map(|one| &one["cluster"]);
             if lacking.eq(dead.iter().copied()) {
                 return told;
             }

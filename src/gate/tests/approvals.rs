@@ -1,6 +1,8 @@
 //! Held calls: decided as shown, once, by someone else, in time.
 
 use super::*;
+use crate::gate::hold::{check_intact, target_of};
+use crate::store::ApprovalRecord;
 
 #[tokio::test]
 async fn an_agents_change_is_shown_decided_run_once_and_handed_over() {
@@ -34,6 +36,28 @@ async fn an_agents_change_is_shown_decided_run_once_and_handed_over() {
     assert_eq!(rows[1].actor, "person:ana");
     assert_eq!(d.decide(&held, Verdict::Approve).await.unwrap_err().code, Code::Conflict);
     assert_eq!(d.runs(), 1);
+}
+
+/// Not all columns of the database are sealed: whoever writes into them changes neither the card nor what runs.
+#[tokio::test]
+async fn a_record_that_was_changed_in_the_database_does_not_run() {
+    let d = deck();
+    let held = d.held(5).await;
+    let filed = d.store.approval(held.approval).await.unwrap().unwrap();
+    check_intact(&filed).unwrap();
+    let shown = d.gate.card(filed.clone()).unwrap();
+    assert!(shown.preview.warnings.is_empty());
+    let mut other = filed.clone();
+    other.target["name"] = json!("another");
+    other.target_text = target_of(&other).unwrap().to_string();
+    assert_eq!(check_intact(&other).unwrap_err().code, Code::Conflict);
+    let card = d.gate.card(other).unwrap();
+    assert_eq!(card.target, shown.target);
+    assert!(card.preview.warnings[0].contains("changed in the database"), "{:?}", card.preview.warnings);
+    let other = ApprovalRecord { target_text: "another".to_owned(), ..filed.clone() };
+    assert!(check_intact(&other).is_err());
+    let other = ApprovalRecord { arguments: json!({ "replicas": 50 }), ..filed };
+    assert!(check_intact(&other).is_err());
 }
 
 #[tokio::test]

@@ -137,10 +137,20 @@ fn check(template: &str) -> Result<(), String> {
         Piece::Hole(hole) => Some(hole),
         Piece::Text(_) => None,
     });
-    match holes.find(|hole| *hole != "cluster") {
-        Some(hole) => Err(format!("{{{hole}}} may not choose the host: only {{cluster}} may stand there")),
-        None => Ok(()),
+    if let Some(hole) = holes.find(|hole| *hole != "cluster") {
+        return Err(format!("{{{hole}}} may not choose the host: only {{cluster}} may stand there"));
     }
+    pieces(rest).map(drop)
+}
+
+/// What is wrong with links as they are configured, each with the name of its link.
+pub fn mistakes(links: &[Link]) -> Vec<String> {
+    let named = |at: usize| links[..at].iter().any(|before| before.name == links[at].name);
+    let wrong = |(at, link): (usize, &Link)| match check(&link.url) {
+        Err(why) => Some(format!("{}: {why}", link.name)),
+        Ok(()) => named(at).then(|| format!("{}: another one has this name", link.name)),
+    };
+    links.iter().enumerate().filter_map(wrong).collect()
 }
 
 /// The links about an object: their names and addresses, and for those that it has not, why.
@@ -215,6 +225,21 @@ mod tests {
             let error = url(template).unwrap_err();
             assert!(error.contains(says), "{template}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_each_link_is_known_without_an_object() {
+        let link = |name: &str, url: &str| Link { name: name.into(), url: url.into(), ..Link::default() };
+        let links = [
+            link("a", "https://x.example/{name}"),
+            link("b", "https://x.example/{name"),
+            link("c", "ftp://x.example/"),
+            link("a", "https://x.example/"),
+        ];
+        let said = mistakes(&links);
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].starts_with("b: a brace") && said[1].starts_with("c: its address"), "{said:?}");
+        assert_eq!(said[2], "a: another one has this name");
     }
 
     #[test]

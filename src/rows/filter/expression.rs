@@ -3,6 +3,8 @@
 //! A regular expression may hold parentheses and bars of its own. Hence only a doubled sign joins, nothing inside
 //! brackets or quotes does, and a group whose end does not end a term is part of a regular expression.
 
+use std::borrow::Cow;
+
 use super::value::{Comparison, Form};
 use super::{Expression, Term, fuzzy, labels_of, matcher};
 use crate::base::text::nearest;
@@ -25,12 +27,46 @@ pub(super) fn parse(text: &str, columns: &[Column]) -> Result<Understood, String
     if text.trim() == "!" {
         return Ok(Understood::default());
     }
-    let mut parser = Parser { rest: text, columns, labels: Vec::new(), depth: 0, joined: false };
+    let signs = signs(text, columns);
+    let mut parser = Parser { rest: &signs, columns, labels: Vec::new(), depth: 0, joined: false };
     let expression = parser.either(true)?;
     match parser.rest.trim_start() {
         "" => Ok(Understood { expression, labels: parser.labels }),
         _ => Err("there is a ) too many".to_owned()),
     }
+}
+
+/// The text with signs for the words `and`, `or` and `not`, where something in it is a comparison: in a regular expression
+/// they are words like any other.
+fn signs<'a>(text: &'a str, columns: &[Column]) -> Cow<'a, str> {
+    let compares = |word: &str| {
+        let form = Form::of(word.trim_start_matches(['(', '!'])).filter(|form| !form.value.is_empty());
+        form.is_some_and(|form| Source::named(columns, form.name).is_some())
+    };
+    if !text.split_whitespace().any(compares) {
+        return text.into();
+    }
+    let (mut walk, mut out, mut from) = (Walk::default(), String::new(), 0);
+    for (at, c) in text.char_indices() {
+        let begins = walk.before.is_none_or(|b| b.is_whitespace() || b == '(' || b == '!');
+        let word = ["and", "or", "not"].into_iter().find(|word| {
+            let end = text.get(at..at + word.len()).filter(|part| part.eq_ignore_ascii_case(word));
+            end.is_some()
+                && text[at + word.len()..].chars().next().is_none_or(|c| c.is_whitespace() || c == '(')
+        });
+        if let Some(word) = word.filter(|_| begins && walk.is_plain()) {
+            out.push_str(&text[from..at]);
+            out.push_str(match word {
+                "and" => "&&",
+                "or" => "||",
+                _ => "!",
+            });
+            from = at + word.len();
+        }
+        walk.step(c);
+    }
+    out.push_str(&text[from..]);
+    out.into()
 }
 
 struct Parser<'a> {

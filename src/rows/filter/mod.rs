@@ -9,6 +9,7 @@
 //! | `node~^eu-`, `image!~latest` | whose column matches the regular expression, or does not |
 //! | `-l app=web`, `app=web` | that the server selects by label |
 //! | `a && b`, `a \|\| b`, `!(a)`, `(a \|\| b) && c` | for which that holds; each part is any of the above |
+//! | `restarts>3 and not (age<1h or status=Running)` | the same in words, where something is compared |
 //! | `restarts>3 age<1h` | for which each of the comparisons holds |
 
 mod expression;

@@ -64,6 +64,20 @@ fn a_pattern_matches_over_columns_with_spaces_whatever_the_case() {
 }
 
 #[test]
+fn words_join_comparisons_as_signs_do() {
+    assert_eq!(shown("restarts>0 and status!=Running"), ["web-2"]);
+    assert_eq!(shown("restarts>0 AND not status=Running"), ["web-2"]);
+    assert_eq!(shown("restarts>10 or api"), ["web-2", "api-1"]);
+    assert_eq!(shown("not (restarts>0 or mem>1Gi)"), ["web-1"]);
+    assert_eq!(shown("status~'crash and burn' or restarts=3"), ["api-1"]);
+    // Where nothing is compared they are words, and within a word they are none.
+    assert_eq!(shown("web-1 and"), Vec::<&str>::new());
+    assert_eq!(shown("restarts>=0 and name~^web"), ["web-1", "web-2"]);
+    let missing = Filter::parse("restarts>0 and ", &columns()).unwrap_err();
+    assert!(missing.contains("missing"), "{missing}");
+}
+
+#[test]
 fn fuzzy_takes_letters_in_order() {
     assert_eq!(shown("-f wbcrsh"), ["web-2"]);
     assert_eq!(shown("-f"), ["web-1", "web-2", "api-1"]);
