@@ -1,7 +1,7 @@
 //! Makes `screenshots/` from real frames: the console on the practice fleet in a pty, key by key, drawn as SVG.
 //!
 //! ```text
-//! cargo run --release --example screenshots
+//! cargo run --release --example screenshots [-- NAME…]
 //! ```
 
 #![allow(
@@ -49,7 +49,7 @@ const SHOTS: &[(&str, (u16, u16), &str, &str)] = &[
     ("xray", (120, 36), ":xray deploy shop\r", "xray"),
     ("pulse", (120, 30), ":pulse\r", "pulse"),
     ("pulse-several", (160, 30), ":ctx all\r<30>:pulse\r", "2 of 3 live"),
-    ("xray-several", (120, 36), ":ctx all\r<30>:xray deploy shop\r", "cluster offshore"),
+    ("xray-several", (120, 36), ":ctx all\r<30>:xray deploy shop\r<30>x", "cluster offshore"),
     ("find", (120, 30), ":find cart all\r", "as of"),
     ("adjacent", (120, 30), "/checkout\r<10>K", "adjacent("),
     ("notices", (120, 24), ":deploy shop\r<15>b<10>:notices\r", "notices"),
@@ -68,7 +68,8 @@ fn main() -> std::process::ExitCode {
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     std::fs::create_dir_all(&folder).unwrap();
-    for (name, (columns, rows), keys, expected) in SHOTS {
+    let wanted = |name: &str| arguments.len() < 2 || arguments[1..].iter().any(|a| a == name);
+    for (name, (columns, rows), keys, expected) in SHOTS.iter().filter(|shot| wanted(shot.0)) {
         let screen = shoot(*columns, *rows, keys, expected);
         std::fs::write(folder.join(format!("{name}.svg")), svg(&screen)).unwrap();
         println!("screenshots/{name}.svg");
